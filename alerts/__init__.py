@@ -1,0 +1,1 @@
+"""Rules, their state and the messages they send. Reads through `schema.query` alone."""

@@ -1,0 +1,1 @@
+"""The pages that people look at. Reads through `schema.query` alone."""

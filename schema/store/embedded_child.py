@@ -1,0 +1,42 @@
+"""The embedded store's own process: ClickHouse from the chdb-core wheel, listening on loopback.
+
+Run as `python embedded_child.py CONFIG_DIR DATABASE_DIR`, and not as a module of the package: it imports
+nothing but chdb. It ends when its standard input does, that is with its parent, however the parent ends.
+Durability does not depend on how it ends: inserts are fsynced parts, so ending is simply stopping.
+"""
+
+import os
+import sys
+import threading
+
+# The session of the child itself is the user `default`, which has no password and could be used by anyone
+# on loopback. It is granted nothing but SYSTEM LISTEN, so the statement that keeps the server alive may
+# touch no table and no file: a recursive query over constants that sleeps a second a step, 31 years long.
+LISTEN = """
+SYSTEM START LISTEN HTTP;
+WITH RECURSIVE pulse AS (SELECT toUInt8(0) AS beat UNION ALL SELECT toUInt8(sleep(1)) AS beat FROM pulse)
+SELECT max(beat) FROM pulse SETTINGS max_recursive_cte_evaluation_depth = 1000000000
+"""
+
+
+def end_with_parent() -> None:
+    """Block until standard input ends, then stop at once."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    """Open the port and serve until the parent is gone; on failure the reason goes to standard error."""
+    config_dir, database_dir = sys.argv[1:]
+    os.umask(0o077)
+    from chdb import _chdb  # its import reads config.xml of the working directory, which must not be ours yet
+
+    os.chdir(config_dir)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    result = _chdb.query(LISTEN, "TabSeparated", path=database_dir)  # type: ignore[attr-defined]  # compiled
+    sys.exit(result.error_message() if result.has_error() else "the store stopped listening")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""The command line: `thinkmeter` and `python -m thinkmeter`."""
+
+import sys
+
+
+def main() -> None:
+    """Run one command; exit code 0 done, 1 failed, 2 usage."""
+    try:
+        from thinkmeter.commands.line import app
+    except ModuleNotFoundError as error:
+        print(
+            f"thinkmeter's commands need the server extra ({error.name} is missing): pip install 'thinkmeter[server]'",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    app()
+
+
+if __name__ == "__main__":
+    main()

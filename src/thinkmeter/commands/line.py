@@ -1,0 +1,40 @@
+"""The command line as a whole: the application that every command joins, and how failures are told."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from thinkmeter import __version__
+from thinkmeter.schema.errors import ThinkmeterError
+
+
+class _Line(typer.Typer):
+    """A Typer application that tells an expected failure in one sentence, exit code 1."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        try:
+            return super().__call__(*args, **kwargs)
+        except ThinkmeterError as error:
+            Console(stderr=True, soft_wrap=True, highlight=False).print(f"thinkmeter: {error}", markup=False)
+            sys.exit(1)
+
+
+app = _Line(
+    name="thinkmeter",
+    help="Shows where reasoning models spend their thinking tokens, and whether it pays.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    pass  # Typer runs a lone command without its name unless there is a callback
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

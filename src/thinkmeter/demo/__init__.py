@@ -1,0 +1,1 @@
+"""A seeded three-tier workload, a stand-in for the providers, and the truth to compare with."""

@@ -1,0 +1,139 @@
+"""The embedded store starts, refuses strangers, survives kill -9, and ends with its parent."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress, connect
+from thinkmeter.schema.store.embedded import EmbeddedStore
+from thinkmeter.schema.store.migrate import migrate
+
+PARENT = """
+import sys
+from pathlib import Path
+from thinkmeter.schema.store.embedded import EmbeddedStore
+store = EmbeddedStore(Path(sys.argv[1]), port=0)
+print(store.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def anonymous(port: int, sql: str) -> str:
+    """What the password-less user is answered."""
+    url = f"http://127.0.0.1:{port}/?query={urllib.parse.quote(sql)}"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return str(reply.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return str(error.read().decode())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM file('/etc/hostname', 'LineAsString', 'l String')",
+        "SELECT '' UNION ALL SELECT * FROM file('/etc/hostname', 'LineAsString', 'l String')",
+        "SELECT (SELECT count() FROM file('/etc/hostname', 'LineAsString', 'l String'))",
+        "SELECT 1 UNION ALL SELECT count() FROM thinkmeter.spans",
+        "SELECT '' UNION ALL SELECT query FROM system.processes",
+        "SELECT '' UNION ALL SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString', 'l String')",
+    ],
+)
+def test_a_stranger_reads_nothing(store: EmbeddedStore, sql: str) -> None:
+    migrate(store.address)
+    assert "ACCESS_DENIED" in anonymous(store.address.port, sql) or "QUOTA_EXCEEDED" in anonymous(
+        store.address.port, sql
+    )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TEMPORARY TABLE t (x Int8)",
+        "SHOW TABLES",
+        "DROP DATABASE thinkmeter",
+        "SELECT count() FROM numbers(3)",
+    ],
+)
+def test_a_stranger_can_do_nothing(store: EmbeddedStore, sql: str) -> None:
+    assert "QUOTA_EXCEEDED" in anonymous(store.address.port, sql)
+
+
+def test_a_wrong_password_is_refused(store: EmbeddedStore) -> None:
+    wrong = StoreAddress("127.0.0.1", store.address.port, "thinkmeter", "wrong", database="default")
+    with pytest.raises(ThinkmeterError, match="refused"):
+        connect(wrong)
+
+
+def test_secrets_are_private(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path, port=0) as store:
+        for name in ("store-password", ADDRESS_FILE, "store-config/users.xml"):
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+        assert StoreAddress.of_running(tmp_path) == store.address
+        assert json.loads((tmp_path / ADDRESS_FILE).read_text())["port"] == store.address.port
+    assert not (tmp_path / ADDRESS_FILE).exists()
+
+
+def test_rows_survive_kill_9_of_the_store(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path, port=0) as store:
+        migrate(store.address)
+        with connect(store.address) as client:
+            client.insert("prices", [["acme", "m"]], column_names=["provider", "model"])
+        os.kill(store.pid, signal.SIGKILL)
+        store.restart()
+        with connect(store.address) as client:
+            assert client.query("SELECT provider, model FROM prices").result_rows == [("acme", "m")]
+
+
+def test_the_store_ends_with_its_parent_and_a_new_one_takes_over(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-P", "-c", PARENT, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        with pytest.raises(ThinkmeterError, match=f"is in use by process {parent.pid}"):
+            EmbeddedStore(tmp_path, port=0)
+        parent.kill()
+        parent.wait()
+    with EmbeddedStore(tmp_path, port=0) as store:  # waits for the orphan's lock
+        assert store.pid != child
+        with connect(store.address, database="default") as client:
+            assert client.command("SELECT 1") == 1
+
+
+def test_an_unwritable_directory_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ThinkmeterError, match="cannot be written"):
+        EmbeddedStore(tmp_path / "file" / "data", port=0)
+
+
+def test_an_occupied_port_is_one_sentence(store: EmbeddedStore, tmp_path: Path) -> None:
+    with pytest.raises(ThinkmeterError, match=f"port {store.address.port} for the store cannot be opened"):
+        EmbeddedStore(tmp_path, port=store.address.port)
+
+
+@pytest.mark.parametrize("url", ["mysql://db/x", "clickhouse:///x", "db:8123", "clickhouse://db:port/x"])
+def test_a_malformed_url_is_one_sentence(url: str) -> None:
+    with pytest.raises(ThinkmeterError, match="store url"):
+        StoreAddress.from_url(url)
+
+
+def test_a_url_is_read_whole() -> None:
+    address = StoreAddress.from_url("clickhouse://me:p%40ss@db.internal:8443/metrics?secure=true")
+    assert address == StoreAddress("db.internal", 8443, "me", "p@ss", "metrics", secure=True)
+    assert "p@ss" not in repr(address)

@@ -1,0 +1,63 @@
+"""Migrations are applied once, in order, and never change after that."""
+
+from pathlib import Path
+
+import pytest
+
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.migrate import available, migrate
+
+
+def test_all_are_applied_once(empty_database: StoreAddress) -> None:
+    assert [m.number for m in migrate(empty_database)] == [m.number for m in available()]
+    assert migrate(empty_database) == []
+
+
+def write(folder: Path, name: str, sql: str) -> None:
+    (folder / name).write_text(sql)
+
+
+def test_an_edited_file_is_refused(empty_database: StoreAddress, tmp_path: Path) -> None:
+    write(tmp_path, "0001_first.sql", "CREATE TABLE IF NOT EXISTS a (x Int8) ENGINE = MergeTree ORDER BY x;\n")
+    migrate(empty_database, tmp_path)
+    write(tmp_path, "0001_first.sql", "CREATE TABLE IF NOT EXISTS a (x Int16) ENGINE = MergeTree ORDER BY x;\n")
+    with pytest.raises(ThinkmeterError, match=r"migration 1 \(first\) was changed after it was applied"):
+        migrate(empty_database, tmp_path)
+
+
+def test_a_failing_statement_leaves_its_migration_pending(empty_database: StoreAddress, tmp_path: Path) -> None:
+    good = "CREATE TABLE IF NOT EXISTS a (x Int8) ENGINE = MergeTree ORDER BY x;\n"
+    write(tmp_path, "0001_first.sql", good + "CREATE TABLE nonsense;\n")
+    with pytest.raises(ThinkmeterError, match=r"migration 1 \(first\), statement 2"):
+        migrate(empty_database, tmp_path)
+    write(tmp_path, "0001_first.sql", good)
+    assert [m.name for m in migrate(empty_database, tmp_path)] == ["first"]
+
+
+def test_a_newer_database_is_refused(empty_database: StoreAddress, tmp_path: Path) -> None:
+    write(tmp_path, "0001_first.sql", "SELECT 1;\n")
+    write(tmp_path, "0002_second.sql", "SELECT 1;\n")
+    migrate(empty_database, tmp_path)
+    (tmp_path / "0002_second.sql").unlink()
+    with pytest.raises(ThinkmeterError, match=r"migration 2 \(second\), which this version does not know"):
+        migrate(empty_database, tmp_path)
+
+
+@pytest.mark.parametrize("names", [["0002_gap.sql"], ["0001_a.sql", "0001_b.sql"], ["first.sql"]])
+def test_misnumbered_files_are_refused(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write(tmp_path, name, "SELECT 1;\n")
+    with pytest.raises(ThinkmeterError, match="migration"):
+        available(tmp_path)
+
+
+def test_money_and_tokens_have_their_unit_in_the_name(database: StoreAddress) -> None:
+    with connect(database) as client:
+        names = {
+            row[0]
+            for row in client.query(
+                "SELECT name FROM system.columns WHERE table = 'spans' AND database = currentDatabase()"
+            ).result_rows
+        }
+    assert {"thinking_tokens", "output_tokens", "reported_cost_usd", "duration_ns"} <= names
