@@ -4,14 +4,16 @@
 CREATE OR REPLACE VIEW current_rules AS
 SELECT kind, position, attribute, pattern, value
 FROM rules
-WHERE (kind, revision) IN (SELECT kind, max(revision) FROM rules GROUP BY kind);
+WHERE (kind, revision) IN (SELECT kind, max(revision) FROM rules GROUP BY kind)
+  -- a row of nothing records that a kind has no rules any more
+  AND (attribute, pattern, value) != ('', '', '');
 
 -- Nearest ancestors of inference spans: the context they hand down, and the nearest inference among them.
 -- Walked only where it can matter: context missing, or a trace in which two instrumentations saw inferences.
 CREATE OR REPLACE VIEW span_lineage AS
 WITH RECURSIVE lineage AS (
   SELECT project, trace_id, span_id, parent_span_id AS next, toInt32(0) AS depth,
-    request_id, task, tier, attempt, strategy, sample, role, phase, user_id, session_id, '' AS ancestor
+    request_id, task, tier, attempt, strategy, sample, role, phase, user_id, session_id, '' AS ancestor, [span_id] AS path
   FROM spans FINAL
   WHERE span_class = 'inference' AND parent_span_id != ''
     AND (request_id = '' OR task = '' OR tier IS NULL OR attempt IS NULL
@@ -30,12 +32,13 @@ WITH RECURSIVE lineage AS (
     if(l.phase != '', l.phase, s.phase) AS phase,
     if(l.user_id != '', l.user_id, s.user_id) AS user_id,
     if(l.session_id != '', l.session_id, s.session_id) AS session_id,
-    if(l.ancestor != '', l.ancestor, if(s.span_class = 'inference', s.span_id, '')) AS ancestor
+    if(l.ancestor != '', l.ancestor, if(s.span_class = 'inference', s.span_id, '')) AS ancestor,
+    arrayPushBack(l.path, s.span_id) AS path
   FROM lineage AS l
   INNER JOIN (SELECT * FROM spans FINAL) AS s
     ON s.project = l.project AND s.trace_id = l.trace_id AND s.span_id = l.next
-  -- 200 steps end a cycle that a broken instrumentation may have made; real traces are tens deep
-  WHERE l.next != '' AND l.depth < 200
+  -- a broken instrumentation may have made a cycle
+  WHERE l.next != '' AND NOT has(l.path, s.span_id)
 )
 SELECT project, trace_id, span_id,
   argMax(request_id, depth) AS request_id, argMax(task, depth) AS task,
@@ -201,6 +204,15 @@ LEFT JOIN (
   FROM spans WHERE request_id != '' GROUP BY project, trace_id
 ) AS t ON t.project = s.project AND t.trace_id = s.trace_id
 SETTINGS join_use_nulls = 0;
+
+-- Every key under which a call may be priced, with when it was last seen: what the pricing job looks up.
+CREATE OR REPLACE VIEW price_keys AS
+SELECT provider, if(response_model != '', response_model, request_model) AS model,
+  if(lower(service_tier) IN ('', 'default', 'auto', 'standard', 'standard_only', 'on_demand'), 'standard',
+    lower(service_tier)) AS service_tier, max(received) AS last_received
+FROM spans
+WHERE span_class = 'inference'
+GROUP BY provider, model, service_tier;
 
 -- The newest price book of each key: rows that were recorded together.
 CREATE OR REPLACE VIEW price_books AS

@@ -62,7 +62,7 @@ def test_rules_give_tier_and_task(client: Client) -> None:
     insert(client, "rules", [rule("tier", "^acme-think-.*$", "2"), rule("tier", "^.*$", "1", position=1)])
     match = json.dumps({"gen_ai.prompt.name": "^sql-.*$", "service.name": "^shop$"})
     insert(client, "rules", [rule("task", match, "sql_generation")])
-    shop = {"service_name": "shop"}
+    shop: Row = {"service_name": "shop"}
     matching = span(attributes={"gen_ai.prompt.name": "sql-join"}, **shop)
     other = span(attributes={"gen_ai.prompt.name": "chat"}, request_model="plain", at_s=1, **shop)
     [first, second] = calls(client, matching, other)
@@ -233,7 +233,12 @@ def test_a_call_that_was_refused_is_not_billed(client: Client) -> None:
 
 def test_each_bucket_has_its_rate(client: Client) -> None:
     insert(client, "prices", [price()])
-    tokens = {"input_tokens": 1000, "cache_read_tokens": 300, "cache_write_tokens": 200, "cache_write_1h_tokens": 50}
+    tokens: Row = {
+        "input_tokens": 1000,
+        "cache_read_tokens": 300,
+        "cache_write_tokens": 200,
+        "cache_write_1h_tokens": 50,
+    }
     [call] = calls(client, span(**tokens, output_tokens=500, thinking_tokens=400))
     assert call["cost_input_usd"] == pytest.approx(500 * 1.0 / 1e6)
     assert call["cost_cache_usd"] == pytest.approx((300 * 0.1 + 150 * 1.25 + 50 * 2.0) / 1e6)

@@ -1,0 +1,1 @@
+"""What runs by the clock: derived tables and look-ups that readers rely on. Every job can be repeated safely."""

@@ -1,0 +1,88 @@
+"""The clock: which job runs how often, one at a time, and what is known of its last run."""
+
+import dataclasses
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from clickhouse_connect.driver.client import Client
+
+from thinkmeter.collector.jobs.pricing import refresh_prices
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.prices import PriceSettings
+from thinkmeter.schema.store.client import StoreAddress, connect
+
+log = logging.getLogger(__name__)
+
+PRICING_INTERVAL_S = 2.0
+OVERLAP_S = 60.0
+"""How far a frequent run looks back: longer than a collector's clock may be off or an insert may take."""
+
+
+@dataclasses.dataclass(slots=True)
+class JobState:
+    """What is known of a job; times in UTC."""
+
+    runs: int = 0
+    failures: int = 0
+    last_success: dt.datetime | None = None
+    last_duration_s: float = 0.0
+    last_error: str = ""
+
+
+class Schedule:
+    """Runs the jobs in the background until stopped; a job that fails is told once a change and tried again."""
+
+    def __init__(self, address: StoreAddress, prices: PriceSettings) -> None:
+        """Prepare the jobs; nothing runs before `start`."""
+        self._address = address
+        self._prices = prices
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self._scheduler = BackgroundScheduler(
+            timezone=dt.UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30}
+        )
+        self.states: dict[str, JobState] = {}
+
+    def start(self) -> None:
+        """Run every job once, compare everything while at it, then go by the clock."""
+        self.run("pricing", lambda client: refresh_prices(client, self._prices))
+        self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S, id="pricing")
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Let the running job end and stop the clock; safe without `start`."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        if self._client is not None:
+            self._client.close()
+
+    def run(self, name: str, job: Callable[[Client], object]) -> None:
+        """Run one job now; a failure is kept in its state, since the clock will bring it round again."""
+        state = self.states.setdefault(name, JobState())
+        started = time.monotonic()
+        with self._lock:  # a client serialises its calls
+            state.runs += 1
+            try:
+                if self._client is None:
+                    self._client = connect(self._address)
+                job(self._client)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the clock must go on; the state tells it
+                state.failures += 1
+                if str(error) != state.last_error:
+                    level = logging.WARNING if isinstance(error, ThinkmeterError) else logging.ERROR
+                    log.log(level, "job %s failed: %s", name, error)
+                state.last_error = str(error)
+                return
+        state.last_success, state.last_error = dt.datetime.now(dt.UTC), ""
+        state.last_duration_s = time.monotonic() - started
+
+    def _price(self) -> None:
+        state = self.states["pricing"]
+        # After a failure nothing is known of what arrived meanwhile: compare all.
+        complete = state.last_success is None or state.last_error != ""
+        since = None if complete or state.last_success is None else state.last_success - dt.timedelta(seconds=OVERLAP_S)
+        self.run("pricing", lambda client: refresh_prices(client, self._prices, since=since))
