@@ -36,7 +36,7 @@ def test_the_store_matches_as_globs_do(store: EmbeddedStore) -> None:
             matched = client.query(
                 "SELECT arrayMap(name -> match(name, {regex:String}), {names:Array(String)})",
                 parameters={"names": names, "regex": glob_to_regex(glob)},
-            ).first_row[0]
+            ).result_rows[0][0]
             assert [bool(m) for m in matched] == [fnmatch.fnmatchcase(name, glob) for name in names], glob
 
 
