@@ -11,12 +11,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.jobs.pricing import refresh_prices
+from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 log = logging.getLogger(__name__)
 
+SETTLING_INTERVAL_S = 1.0
 PRICING_INTERVAL_S = 2.0
 OVERLAP_S = 60.0
 """How far a frequent run looks back: longer than a collector's clock may be off or an insert may take."""
@@ -49,8 +51,10 @@ class Schedule:
 
     def start(self) -> None:
         """Run every job once, compare everything while at it, then go by the clock."""
+        self.run("settling", settle_calls)
         self.run("pricing", lambda client: refresh_prices(client, self._prices))
-        self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S, id="pricing")
+        self._scheduler.add_job(self.run, "interval", ("settling", settle_calls), seconds=SETTLING_INTERVAL_S)
+        self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S)
         self._scheduler.start()
 
     def stop(self) -> None:

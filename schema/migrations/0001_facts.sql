@@ -4,7 +4,9 @@
 
 CREATE TABLE IF NOT EXISTS spans (
   project LowCardinality(String),
+  -- when the collector took it, and when the store did: late is what lies between
   received DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  inserted DateTime64(6, 'UTC') DEFAULT now64(6) CODEC(Delta, ZSTD),
   trace_id String CODEC(ZSTD),
   span_id String CODEC(ZSTD),
   parent_span_id String CODEC(ZSTD),
@@ -66,6 +68,8 @@ CREATE TABLE IF NOT EXISTS spans (
   event_attributes Array(Map(LowCardinality(String), String)) CODEC(ZSTD),
 
   INDEX time_range time TYPE minmax GRANULARITY 1,
+  INDEX inserted_range inserted TYPE minmax GRANULARITY 1,
+  INDEX response_ids response_id TYPE bloom_filter(0.01) GRANULARITY 4,
   INDEX request_ids request_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(received)

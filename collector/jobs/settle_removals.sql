@@ -1,0 +1,5 @@
+-- What was a call of these traces and is none any more, or is one under another request or time.
+INSERT INTO call_facts (project, request_id, time, trace_id, span_id, version, is_deleted)
+SELECT project, request_id, time, trace_id, span_id, {version:DateTime64(6)}, 1
+FROM call_facts FINAL
+WHERE (project, trace_id) IN (SELECT project, trace_id FROM fresh_traces) AND version < {version:DateTime64(6)}

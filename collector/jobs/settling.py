@@ -1,0 +1,43 @@
+"""Settles which spans are one call: rebuilds `call_facts` for every trace that was touched."""
+
+import datetime as dt
+import time
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.summary import QuerySummary
+
+from thinkmeter.schema.store.statement import statement
+
+
+def settle_calls(client: Client) -> int:
+    """Rebuild the calls of all traces with spans that arrived since the last run; how many spans those were.
+
+    Can be repeated and cut off anywhere: the watermark moves last, and a row is replaced by a newer version of
+    itself. Readers see a trace as it was or as it is; where a repeat is being taken out, for an instant both.
+    """
+    started = time.monotonic()
+    [(settled_until, waiting)] = client.query(statement(__package__, "settle_until")).result_rows
+    if not waiting:
+        return 0
+    run = {"run": time.time_ns()}
+    client.command(statement(__package__, "settle_start"), parameters=run)
+    while _inserted(client, "settle_spread", run):
+        pass  # what was found may share responses with yet others; nearly always nothing does
+    version = {"version": dt.datetime.now(dt.UTC)}
+    client.command(statement(__package__, "settle_calls"), parameters=version)
+    client.command(statement(__package__, "settle_removals"), parameters=version)
+    client.command(
+        statement(__package__, "settle_mark"),
+        parameters={
+            "settled_until": settled_until,
+            "rows": waiting,
+            "duration_ms": (time.monotonic() - started) * 1e3,
+        },
+    )
+    return int(waiting)
+
+
+def _inserted(client: Client, name: str, run: dict[str, int]) -> int:
+    summary = client.command(statement(__package__, name), parameters=run)
+    assert isinstance(summary, QuerySummary)  # what an insert answers
+    return summary.written_rows
