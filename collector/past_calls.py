@@ -23,6 +23,7 @@ DERIVED: Final = frozenset(
         "cost_source",
         "cost_thinking_usd",
         "dialect",
+        "inserted",
         "merged_spans",
         "project",
         "thinking_above_output",

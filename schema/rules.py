@@ -48,6 +48,11 @@ def policy_rules(policies: Mapping[str, str]) -> list[Rule]:
     return [Rule(task, "", settings) for task, settings in policies.items()]
 
 
+def timezone_rules(name: str) -> list[Rule]:
+    """`timezone`: where the project's days begin, an IANA name."""
+    return [Rule("", "", name)]
+
+
 def glob_to_regex(glob: str, prefix: str = "") -> str:
     """A regular expression in RE2's spelling that matches whole names, as `fnmatch` does, case-sensitively."""
     return f"^{prefix}{fnmatch.translate(glob).removesuffix(chr(92) + 'Z')}$"

@@ -1,6 +1,8 @@
 """What every test may ask for: a real store, one for the whole run, and a database of its own."""
 
 import os
+import sys
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tests.commandline import Run, Told
+from thinkmeter.__main__ import main
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
@@ -50,3 +54,26 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("THINKMETER_REAL_DATA does not name a folder of real recordings")
     return Path(folder)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `thinkmeter` with the given arguments."""
+
+    def run(*arguments: str) -> Told:
+        monkeypatch.setattr(sys, "argv", ["thinkmeter", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        code = end.value.code
+        assert code is None or isinstance(code, int)
+        return Told(code or 0, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def store_url(database: StoreAddress) -> str:
+    """The test's database as `--store-url` takes it."""
+    password = urllib.parse.quote(database.password)
+    return f"clickhouse://{database.username}:{password}@{database.host}:{database.port}/{database.database}"

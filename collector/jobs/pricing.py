@@ -18,7 +18,7 @@ def refresh_prices(client: Client, settings: PriceSettings, *, since: dt.datetim
     Args:
         client: of the store.
         settings: overrides of the configuration.
-        since: look only at keys that were received from then on, which is what a frequent run needs; None
+        since: look only at keys of spans inserted from then on, which is what a frequent run needs; None
             compares all, which a start needs, since prices or the configuration may have changed meanwhile.
     """
     seen: list[Key] = [

@@ -1,4 +1,5 @@
--- Facts as they arrive: append-only, never rewritten. Everything else is derived from these tables.
+-- Facts as they arrive: append-only, never rewritten, and on disk before the insert is answered, since the collector
+-- forgets then what it had. Everything else is derived from these tables.
 -- Token columns already mean what METRICS means by them (input with cache, output with thinking): the
 -- collector's dialect table translated them; whatever it translated from stays in `attributes`.
 
@@ -75,7 +76,7 @@ CREATE TABLE IF NOT EXISTS spans (
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, trace_id, span_id)
-SETTINGS non_replicated_deduplication_window = 10000,
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
   vertical_merge_algorithm_min_rows_to_activate = 1,
   vertical_merge_algorithm_min_columns_to_activate = 1;
 
@@ -100,7 +101,7 @@ CREATE TABLE IF NOT EXISTS log_records (
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, time, content_hash)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Every verdict ever given; which one decides is settled on reading.
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -120,12 +121,16 @@ CREATE TABLE IF NOT EXISTS verdicts (
   threshold Nullable(Float64),
   -- its label, else score >= threshold, else null
   passed Nullable(Bool),
-  explanation String CODEC(ZSTD)
+  explanation String CODEC(ZSTD),
+  -- does not name its request and attempt by itself: has to be looked up by span, response or trace
+  unplaced Bool MATERIALIZED request_id = '' OR (attempt IS NULL AND (span_id != '' OR response_id != '')),
+
+  INDEX unplaced_range unplaced TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, request_id, trace_id, span_id, response_id, ifNull(attempt, 0), ifNull(sample, 4294967295), verifier, version, time)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Every label ever given; which one holds is settled on reading.
 CREATE TABLE IF NOT EXISTS labels (
@@ -144,12 +149,16 @@ CREATE TABLE IF NOT EXISTS labels (
   labeler String CODEC(ZSTD),
   -- probability with which this attempt was chosen for labelling, where one was recorded
   sampling_probability Nullable(Float64),
-  explanation String CODEC(ZSTD)
+  explanation String CODEC(ZSTD),
+  -- does not name its request and attempt by itself: has to be looked up by span, response or trace
+  unplaced Bool MATERIALIZED request_id = '' OR (attempt IS NULL AND (span_id != '' OR response_id != '')),
+
+  INDEX unplaced_range unplaced TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, request_id, trace_id, span_id, response_id, ifNull(attempt, 0), source, labeler, time)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Dated prices, append-only. A price book is all rows of one (provider, model, service_tier) that were
 -- recorded together; the newest holds, older ones stay to explain what was shown then.
@@ -180,7 +189,8 @@ ORDER BY (provider, model, service_tier, recorded);
 
 -- Rules of the configuration that take part in reading, so that every reader sees the same numbers.
 -- kind 'tier': value = tier for models that match; 'task': value = task class where `attribute` matches;
--- 'never_thinks': models whose absent thinking count is a known 0; 'policy': name = task class, value = JSON.
+-- 'never_thinks': models whose absent thinking count is a known 0; 'policy': attribute = task class, value = JSON;
+-- 'timezone': value = IANA name of where days begin.
 -- The rows of the newest revision of a kind hold.
 CREATE TABLE IF NOT EXISTS rules (
   kind LowCardinality(String),

@@ -219,7 +219,8 @@ SELECT
   s.error_type AS error_type, if(s.user_id != '', s.user_id, l.user_id) AS user_id,
   if(s.session_id != '', s.session_id, l.session_id) AS session_id, s.sampling_probability AS sampling_probability,
   i.response_id AS response_id, s.dialect AS dialect, s.resource_attributes AS resource_attributes,
-  s.attributes AS attributes, i.reported_cost_usd AS reported_cost_usd, i.merged_spans AS merged_spans
+  s.attributes AS attributes, i.reported_cost_usd AS reported_cost_usd, i.merged_spans AS merged_spans,
+  s.inserted AS inserted
 FROM call_identities AS i
 INNER JOIN (
   SELECT * FROM spans FINAL
@@ -280,11 +281,13 @@ CREATE TABLE IF NOT EXISTS call_facts (
   attributes Map(LowCardinality(String), String) CODEC(ZSTD),
   reported_cost_usd Nullable(Float64) CODEC(ZSTD),
   merged_spans UInt64 CODEC(T64, ZSTD),
+  inserted DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
   version DateTime64(6, 'UTC') DEFAULT now64(6),
   is_deleted UInt8 DEFAULT 0,
 
   INDEX time_range time TYPE minmax GRANULARITY 1,
-  INDEX trace_ids trace_id TYPE bloom_filter(0.01) GRANULARITY 4
+  INDEX trace_ids trace_id TYPE bloom_filter(0.01) GRANULARITY 4,
+  INDEX response_ids response_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(time)
@@ -295,10 +298,12 @@ CREATE OR REPLACE VIEW counted_calls AS
 WITH
   (SELECT groupArray((pattern, toUInt8OrZero(value))) FROM (SELECT * FROM current_rules WHERE kind = 'tier' ORDER BY position)) AS tier_rules,
   (SELECT groupArray((pattern, value)) FROM (SELECT * FROM current_rules WHERE kind = 'task' ORDER BY position)) AS task_rules,
+  (SELECT count() = 0 FROM current_rules WHERE kind = 'task') AS no_task_rules,
   (SELECT groupArray(pattern) FROM current_rules WHERE kind = 'never_thinks') AS never_thinks
 SELECT
   c.*,
-  if(stated_task != '', toString(stated_task),
+  -- without rules the attributes are not even read
+  if(no_task_rules, CAST(stated_task, 'String'), if(stated_task != '', toString(stated_task),
     arrayFirst(rule -> arrayAll(
       (attribute, wanted) -> match(multiIf(
         attribute = 'gen_ai.request.model', toString(request_model), attribute = 'gen_ai.response.model', toString(model),
@@ -308,7 +313,7 @@ SELECT
         attribute = 'user.id', user_id, attribute = 'session.id', session_id,
         mapContains(attributes, attribute), attributes[attribute], resource_attributes[attribute]), wanted),
       mapKeys(JSONExtract(rule.1, 'Map(String, String)')), mapValues(JSONExtract(rule.1, 'Map(String, String)'))),
-      task_rules).2) AS own_task,
+      task_rules).2)) AS own_task,
   coalesce(stated_tier, nullIf(arrayFirst(
     rule -> match(toString(model), rule.1) OR match(toString(request_model), rule.1), tier_rules).2, 0)) AS tier,
   if(stated_role = '', 'answer', toString(stated_role)) AS role,
@@ -322,15 +327,6 @@ SELECT
   -- rejected before anything was generated: no response, no usage, so nothing billed and nothing unknown
   NOT (error_type != '' AND response_id = '' AND input_tokens IS NULL AND output_tokens IS NULL) AS billed
 FROM call_facts AS c FINAL;
-
--- Every key under which a call may be priced, with when it was last seen: what the pricing job looks up.
-CREATE OR REPLACE VIEW price_keys AS
-SELECT provider, if(response_model != '', response_model, request_model) AS model,
-  if(lower(service_tier) IN ('', 'default', 'auto', 'standard', 'standard_only', 'on_demand'), 'standard',
-    lower(service_tier)) AS service_tier, max(received) AS last_received
-FROM spans
-WHERE span_class = 'inference'
-GROUP BY provider, model, service_tier;
 
 -- The newest price book of each key: rows that were recorded together.
 CREATE OR REPLACE VIEW price_books AS
@@ -348,20 +344,22 @@ WHERE (provider, model, service_tier, recorded) IN (
   SELECT provider, model, service_tier, max(recorded) FROM prices GROUP BY provider, model, service_tier)
 GROUP BY provider, model, service_tier;
 
--- The table that people query: attempt and task resolved over the whole request, priced.
+-- Attempt and task resolved over the whole request.
+CREATE OR REPLACE VIEW numbered_calls AS
+SELECT *,
+  toUInt32(ifNull(stated_attempt, sum(tier_changed) OVER (PARTITION BY project, request_id ORDER BY time, span_id) + 1)) AS attempt,
+  max(own_task) OVER (PARTITION BY project, request_id) AS request_task
+FROM (
+  -- verifiers and routers begin no attempt: they take the number that holds when they are called
+  SELECT *, role = 'answer' AND ifNull(tier != lagInFrame(tier, 1, tier) OVER (
+    PARTITION BY project, request_id, role = 'answer' ORDER BY time, span_id
+    ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING), 0) AS tier_changed
+  FROM counted_calls
+);
+
+-- The table that people query, priced.
 CREATE OR REPLACE VIEW calls AS
-WITH numbered AS (
-  SELECT *, sum(tier_changed) OVER (PARTITION BY project, request_id ORDER BY time, span_id) + 1 AS counted_attempt,
-    max(own_task) OVER (PARTITION BY project, request_id) AS request_task
-  FROM (
-    -- verifiers and routers begin no attempt: they take the number that holds when they are called
-    SELECT *, role = 'answer' AND ifNull(tier != lagInFrame(tier, 1, tier) OVER (
-      PARTITION BY project, request_id, role = 'answer' ORDER BY time, span_id
-      ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING), 0) AS tier_changed
-    FROM counted_calls
-  )
-),
-priced AS (
+WITH priced AS (
   SELECT c.*,
     -- the highest bracket below the call among the rates of its instant; 0 where none holds
     arrayLastIndex(r -> c.time >= r.valid_from AND c.time < r.valid_until AND ifNull(c.input_tokens, 0) > r.above_input_tokens
@@ -384,12 +382,12 @@ priced AS (
     computed_input_usd + computed_cache_usd + computed_output_usd AS computed_usd,
     -- an amount that the provider reports holds; the buckets are scaled to it
     if(c.reported_cost_usd IS NULL, 1, if(computed_usd > 0, c.reported_cost_usd / computed_usd, NULL)) AS scale
-  FROM numbered AS c
+  FROM numbered_calls AS c
   LEFT JOIN price_books AS b ON b.provider = c.provider AND b.model = c.model AND b.service_tier = c.billed_tier
 )
 SELECT
   project, time, trace_id, span_id, request_id, if(request_task = '', 'unknown', request_task) AS task, tier,
-  toUInt32(ifNull(stated_attempt, counted_attempt)) AS attempt, strategy, sample, role, provider, model, operation,
+  attempt, strategy, sample, role, provider, model, operation,
   environment, phase, billed_tier AS service_tier, effort, budget_tokens, input_tokens, cache_read_tokens, cache_write_tokens,
   cache_write_1h_tokens, output_tokens, thinking_tokens, output_tokens - thinking_tokens AS answer_tokens,
   thinking_source, duration_ns / 1e6 AS duration_ms, time_to_first_chunk_ms, time_to_first_answer_ms, finish_reason, error_type, user_id,
@@ -399,6 +397,6 @@ SELECT
   computed_output_usd * scale AS cost_output_usd, coalesce(reported_cost_usd, computed_usd) AS cost_usd,
   multiIf(reported_cost_usd IS NOT NULL, 'provider', computed_usd IS NOT NULL, 'computed',
     input_tokens IS NULL OR output_tokens IS NULL, 'unknown', 'unpriced') AS cost_source,
-  billed, merged_spans, thinking_above_output, cache_above_input
+  billed, merged_spans, thinking_above_output, cache_above_input, inserted
 FROM priced
 SETTINGS join_use_nulls = 0;

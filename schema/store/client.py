@@ -113,5 +113,10 @@ def connect(address: StoreAddress, *, database: str | None = None, read_only: bo
 
 
 def _reason(error: Exception) -> str:
+    root: BaseException = error
+    while (cause := root.__cause__ or root.__context__) is not None:
+        root = cause
+    if isinstance(root, OSError) and root.strerror:
+        return root.strerror
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]

@@ -1,0 +1,1 @@
+"""What alerts read and write in the store: baselines, events, deliveries, silences."""

@@ -1,0 +1,63 @@
+"""Baselines of runaways: what a task class used in the week before a minute, made once and stored."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from functools import cache
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.summary import QuerySummary
+from scipy.stats import binom
+
+from thinkmeter.schema.alerting.records import Baseline
+from thinkmeter.schema.store.statement import statement
+
+MIN_REQUESTS = 59
+"""Below it no order statistic lies above the 95th percentile with 95 % confidence: 1 - 0.95^58 < 0.95."""
+ENOUGH_REQUESTS = 200
+"""From here on the p95 itself is the bound."""
+
+
+@cache
+def bounding_ranks() -> list[int]:
+    """For n = 59..199 the smallest k with P(Bin(n, 0.95) < k) >= 0.95: the k-th of n in order bounds the p95."""
+    # the quantile is the smallest x with P(Bin <= x) >= 0.95, and k - 1 is that x
+    return [int(binom.ppf(0.95, n, 0.95)) + 1 for n in range(MIN_REQUESTS, ENOUGH_REQUESTS)]
+
+
+def minute_of(time: dt.datetime) -> dt.datetime:
+    """The whole minute in which a time lies."""
+    return time.astimezone(dt.UTC).replace(second=0, microsecond=0)
+
+
+def make_baselines(client: Client, minutes: Iterable[dt.datetime], projects: Collection[str] = ()) -> int:
+    """Make and store the baselines of whole minutes that are not stored yet; how many rows those were.
+
+    Args:
+        client: of the store.
+        minutes: for which; one that is close to now is what the store knows now.
+        projects: of these alone; empty: of all.
+    """
+    summary = client.command(
+        statement(__package__, "make_baselines"),
+        parameters={
+            "minutes": sorted({round(minute.timestamp()) for minute in minutes}),
+            "ranks": bounding_ranks(),
+            "projects": list(projects),
+        },
+    )
+    assert isinstance(summary, QuerySummary)  # what an insert answers
+    return summary.written_rows
+
+
+def read_baselines(client: Client, project: str, minutes: Iterable[dt.datetime]) -> dict[dt.datetime, list[Baseline]]:
+    """The stored baselines of a project for whole minutes; no entry where a minute has none."""
+    found: dict[dt.datetime, list[Baseline]] = {}
+    rows = client.query(
+        statement(__package__, "baselines"),
+        parameters={"project": project, "minutes": sorted({round(minute.timestamp()) for minute in minutes})},
+        tz_mode="aware",
+    ).result_rows
+    for row in rows:
+        baseline = Baseline(*row)
+        found.setdefault(baseline.until, []).append(baseline)
+    return found

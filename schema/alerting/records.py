@@ -1,0 +1,185 @@
+"""Rows of the alert tables, and what is read to make them; every time is aware, in UTC."""
+
+import dataclasses
+import datetime as dt
+from typing import Literal
+
+RUNAWAY = "runaway"
+"""The rule that judges single requests."""
+
+State = Literal["firing", "resolved"]
+TryState = Literal["sending", "sent", "retrying", "failed"]
+RequestKey = tuple[str, str]
+"""Project and request id."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunawayPolicy:
+    """What the policy of a task class says of runaways."""
+
+    p95_factor: float = 2.0
+    floor_tokens: int = 1000
+    cap_tokens: int | None = None
+    parent: str = "default"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the requests of a task class that settled in [since, until) used, in thinking tokens."""
+
+    task: str
+    since: dt.datetime
+    until: dt.datetime
+    n: int
+    p95: float
+    bound: float | None
+    """What the factor multiplies: the p95, or above it where n is small; None where n is too small for any."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestUse:
+    """A request of which calls arrived, as it is now known."""
+
+    project: str
+    request_id: str
+    task: str
+    began: dt.datetime
+    thinking_tokens: int
+    """Of its answering calls; at least so many where the count of some is unknown."""
+    arrived: dt.datetime
+    """When the newest of its calls was settled."""
+
+    @property
+    def key(self) -> RequestKey:
+        """Project and request id."""
+        return self.project, self.request_id
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestTotals:
+    """What a request did and cost so far."""
+
+    project: str
+    request_id: str
+    model: str
+    """Of the call that thought most."""
+    ended: dt.datetime
+    calls: int
+    unknown_calls: int
+    """Answering calls whose thinking is unknown."""
+    uncosted_calls: int
+    """Answering calls whose cost is unknown."""
+    cost_usd: float
+    thinking_tokens: int
+
+    @property
+    def key(self) -> RequestKey:
+        """Project and request id."""
+        return self.project, self.request_id
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """A change of state of an alert, with all that is needed to judge it again; a row of `alert_events`."""
+
+    project: str
+    rule: str
+    key: str
+    state: State
+    time: dt.datetime
+    event: str
+    dedup_key: str
+    channels: tuple[str, ...]
+    muted: str
+    task: str
+    request_id: str
+    model: str
+    began: dt.datetime
+    ended: dt.datetime
+    calls: int
+    unknown_calls: int
+    uncosted_calls: int
+    cost_usd: float
+    value: float
+    threshold: float
+    p95_factor: float
+    floor_tokens: int
+    cap_tokens: int | None
+    baseline_task: str
+    baseline_since: dt.datetime
+    baseline_until: dt.datetime
+    baseline_n: int
+    baseline_p95: float | None
+    baseline_bound: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event that a channel is to be told, and what came of it so far."""
+
+    event: AlertEvent
+    attempts: int
+    """Tries so far."""
+    state: str
+    """'' while nothing was tried; 'sending' of another process: nobody knows whether it arrived."""
+    message: str
+    """The message that it was tried in."""
+    perhaps_sent: bool
+    next_attempt: dt.datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Opening:
+    """How the start of an alert was told to a channel: the message, how many events it held, what came of it."""
+
+    message: str
+    members: int
+    state: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to tell a channel of one event; a row of `alert_attempts`."""
+
+    time: dt.datetime
+    project: str
+    rule: str
+    task: str
+    event: str
+    alert_state: State
+    channel: str
+    attempt: int
+    state: TryState
+    message: str
+    members: int
+    owner: str
+    perhaps_sent: bool = False
+    error: str = ""
+    next_attempt: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Silence:
+    """Alerts that nobody is to be told of from `since` to `until`; an empty condition holds for all."""
+
+    id: str
+    since: dt.datetime
+    until: dt.datetime
+    project: str = ""
+    rule: str = ""
+    task: str = ""
+    key: str = ""
+    reason: str = ""
+    created_by: str = ""
+
+    def covers(self, project: str, rule: str, task: str, key: str, at: dt.datetime) -> bool:
+        """Whether an alert that fires at that time is silenced."""
+        return self.since <= at < self.until and all(
+            wanted in ("", actual)
+            for wanted, actual in (
+                (self.project, project),
+                (self.rule, rule),
+                (self.task, task),
+                (self.key, key),
+            )
+        )

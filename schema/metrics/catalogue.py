@@ -1,0 +1,102 @@
+"""The metrics there are: each one's definition, read from the head of its SQL file, with its arithmetic."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.metrics.cells import Cells
+from thinkmeter.schema.metrics.cost import cost
+from thinkmeter.schema.metrics.coverage import coverage
+from thinkmeter.schema.metrics.cpq import cost_per_quality_point
+from thinkmeter.schema.metrics.escr import escalation_rate
+from thinkmeter.schema.metrics.estimate import Estimate
+from thinkmeter.schema.metrics.ttr import thinking_token_rate
+from thinkmeter.schema.metrics.vrate import verifier_precision
+from thinkmeter.schema.policy import Policy
+from thinkmeter.schema.store.statement import statement
+
+Source = Literal["calls", "attempts", "requests"]
+Direction = Literal["lower", "higher"]
+Computation = Callable[[Cells, Policy], Estimate]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: what it is called and means, the SQL that counts its ingredients, and its arithmetic."""
+
+    name: str
+    title: str
+    unit: str
+    direction: Direction
+    """Which way is better."""
+    why: str
+    source: Source
+    """The view whose rows are counted; the SQL reads it as `population`, which has the columns `key` and `task` too."""
+    by: tuple[str, ...]
+    """What it can be split by; `attr` stands for `attr:NAME`."""
+    keys: tuple[str, ...]
+    """Columns of the SQL that are always part of a row's key."""
+    sql: str
+    compute: Computation = dataclasses.field(repr=False)
+
+
+def read(name: str, text: str, compute: Computation) -> Metric:
+    """Read a metric's file: a head of `-- field: value` lines, deeper indented ones going on, then the query.
+
+    Raises:
+        ThinkmeterError: a field is missing, unknown, stands twice or out of order, or has no allowed value.
+    """
+    place = f"metric {name}.sql"
+    head = re.match(r"(?:--.*\n)+", text)
+    if head is None:
+        raise ThinkmeterError(f"{place} does not begin with its head")
+    fields: dict[str, str] = {}
+    for number, line in enumerate(head[0].splitlines(), 1):
+        if more := re.fullmatch(r"--   (\S.*)", line):
+            last = next(reversed(fields), None)
+            if last is None:
+                raise ThinkmeterError(f"{place}, line {number}: goes on, but nothing began")
+            fields[last] += " " + more[1]
+        elif begun := re.fullmatch(r"-- ([a-z]+): (\S.*)", line):
+            if begun[1] in fields:
+                raise ThinkmeterError(f"{place}, line {number}: {begun[1]} stands twice")
+            fields[begun[1]] = begun[2]
+        else:
+            raise ThinkmeterError(f"{place}, line {number}: {line!r} is not of the form '-- field: value'")
+    wanted = ["name", "title", "unit", "direction", "why", "source", "by"]
+    if [field for field in fields if field != "keys"] != wanted:
+        raise ThinkmeterError(f"{place}: the head has {', '.join(fields)}; it needs {', '.join(wanted)}, in this order")
+    if fields["name"] != name:
+        raise ThinkmeterError(f"{place}: its name is {fields['name']}, not that of the file")
+    for field, allowed in (("source", get_args(Source)), ("direction", get_args(Direction))):
+        if fields[field] not in allowed:
+            raise ThinkmeterError(f"{place}: {field} is {fields[field]}, not one of {', '.join(allowed)}")
+    listed = {field: tuple(re.split(r",\s*", fields.pop(field, ""))) for field in ("by", "keys")}
+    return Metric(
+        **fields,  # type: ignore[arg-type]  # checked just now
+        by=listed["by"],
+        keys=listed["keys"] if listed["keys"] != ("",) else (),
+        sql=text[head.end() :],
+        compute=compute,
+    )
+
+
+_COMPUTATIONS: Final[Mapping[str, Computation]] = {
+    "cpq": cost_per_quality_point,
+    "ttr": thinking_token_rate,
+    "escr": escalation_rate,
+    "vrate": verifier_precision,
+    "cost": cost,
+    "coverage": coverage,
+}
+
+_sql = partial(statement, __package__)
+METRICS: Final = MappingProxyType({name: read(name, _sql(name), run) for name, run in _COMPUTATIONS.items()})
+"""Every metric by name, in the order in which they are shown."""
+
+MAIN: Final = ("cpq", "ttr", "escr", "vrate")
+"""The four that a report without a name shows."""

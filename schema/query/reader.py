@@ -1,0 +1,278 @@
+"""The one way to read: what the command line, the dashboard and the alerts show comes from here."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+from clickhouse_connect.driver.query import QueryResult
+from sqlalchemy import func, select, tuple_
+
+from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
+from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.metrics.catalogue import METRICS, Metric
+from thinkmeter.schema.metrics.cells import Cells
+from thinkmeter.schema.metrics.statistics import quantile, weighted_mean
+from thinkmeter.schema.metrics.ttr import QUANTILES
+from thinkmeter.schema.policy import DEFAULT, Policies
+from thinkmeter.schema.query.filters import Filters, dimensions
+from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, compiled, listed, population
+from thinkmeter.schema.query.report import Report, ReportRow
+from thinkmeter.schema.query.results import (
+    CostPoint,
+    Freshness,
+    RequestRecord,
+    Row,
+    Runaway,
+    Runaways,
+    ThinkingPoint,
+)
+from thinkmeter.schema.query.runaways import runaways
+from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.statement import statement
+from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, REQUESTS, SPANS
+
+CURVE_STEPS_S: Final = (60, 300, 900, 3_600, 10_800, 21_600, 86_400)
+CURVE_POINTS: Final = 100
+"""A curve has about as many points at most, unless a day is too short for that."""
+
+Order = Literal["time", "thinking_tokens", "cost_usd"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Settings:
+    as_of: dt.datetime
+    policies: Policies
+    timezone: str
+
+
+class Reader:
+    """Reads the store and changes nothing in it; a context manager, for one thread at a time."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        """Connect.
+
+        Raises:
+            ThinkmeterError: wrong credentials or database.
+            RetryableError: the store does not answer.
+        """
+        self._address = address
+        self._client = connect(address, read_only=True)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def report(
+        self,
+        metric: str,
+        *,
+        since: dt.datetime,
+        until: dt.datetime,
+        task: str | None = None,
+        by: str | Iterable[str] | None = None,
+        project: str | None = "default",
+        where: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> Report:
+        """One metric over the window [since, until).
+
+        Args:
+            metric: name in `METRICS`.
+            since: begin of the window, with a time zone.
+            until: its end.
+            task: only this task class.
+            by: what rows are told apart by, one name or several; None for the task class.
+            project: None for all.
+            where: further filters, name of `filters.COLUMNS` or `attr:NAME` -> value.
+
+        Raises:
+            ThinkmeterError: there is no such metric, or it cannot be split that way.
+        """
+        if metric not in METRICS:
+            raise ThinkmeterError(f"there is no metric {metric!r}, only {', '.join(METRICS)}")
+        chosen = METRICS[metric]
+        filters = Filters(since, until, project, {**({} if task is None else {"task": task}), **where})
+        settings = self._settings()
+        rows = self._rows(chosen, filters, dimensions(chosen, by), settings)
+        return Report(chosen, since, until, settings.as_of, tuple(rows))
+
+    def thinking_quantiles_over_time(
+        self, filters: Filters, *, by: str | None = None, step_s: int | None = None
+    ) -> list[ThinkingPoint]:
+        """Curve of TTR: one point a stretch of time (and value of `by`) with settled requests whose thinking is known.
+
+        Args:
+            filters: which requests.
+            by: a curve for each value, such as `task`; None for one of all.
+            step_s: length of a stretch in seconds; None for one that gives up to `CURVE_POINTS`.
+        """
+        step_s, settings = step_s or curve_step_s(filters), self._settings()
+        names = (f"{BUCKET}{step_s}", *([by] if by else []))
+        points = []
+        for key, cells in self._groups(METRICS["ttr"], filters, names, settings):
+            known = cells.where(cells["settled"].astype(bool) & (cells["tokens"] >= 0))
+            if not len(known):
+                continue
+            columns = known["tokens"], known["requests"], known["weight"]
+            p50, p95, p99 = (quantile(share, *columns) for share in QUANTILES.values())
+            time, complete = _stretch(key, names[0], step_s, settings)
+            mean = weighted_mean(*columns)
+            points.append(ThinkingPoint(time, key, complete, known.count("requests"), mean, p50, p95, p99))
+        return points
+
+    def cost_over_time(self, filters: Filters, *, by: str | None = None, step_s: int | None = None) -> list[CostPoint]:
+        """Curve of cost: one point a stretch of time (and value of `by`) with calls; arguments as above."""
+        step_s, settings = step_s or curve_step_s(filters), self._settings()
+        names = (f"{BUCKET}{step_s}", *([by] if by else []))
+        points = []
+        for row in self._rows(METRICS["cost"], filters, names, settings):
+            time, complete = _stretch(row.key, names[0], step_s, settings)
+            points.append(CostPoint(time, row.key, complete, row.value, row.detail))
+        return points
+
+    def calls(self, filters: Filters, limit: int = 100) -> list[Row]:
+        """The newest calls."""
+        return self._list(listed("calls", filters).order_by(CALLS.c.time.desc(), CALLS.c.span_id).limit(limit))
+
+    def requests(self, filters: Filters, limit: int = 100, order: Order = "time") -> list[Row]:
+        """The newest requests, or those that thought or cost most."""
+        rows = listed("requests", filters).order_by(REQUESTS.c[order].desc().nulls_last(), REQUESTS.c.request_id)
+        return self._list(rows.limit(limit))
+
+    def request(self, request_id: str, *, project: str | None = "default") -> RequestRecord | None:
+        """One request with its attempts, calls, verdicts, labels and spans; None where there is none of that id."""
+
+        def own(table: Any, *order: str) -> list[Row]:
+            rows = select(table).where(table.c.request_id == request_id)
+            if project is not None:
+                rows = rows.where(table.c.project == project)
+            return self._list(rows.order_by(*(table.c[name] for name in order)))
+
+        found = own(REQUESTS, "project")
+        if not found:
+            return None
+        calls, evaluations = own(CALLS, "time", "span_id"), own(EVALUATIONS, "time")
+        traces = sorted({(call["project"], call["trace_id"]) for call in calls})
+        spans = select(SPANS).where(tuple_(SPANS.c.project, SPANS.c.trace_id).in_(traces)).order_by(SPANS.c.time)
+        return RequestRecord(
+            found[0],
+            own(ATTEMPTS, "attempt"),
+            calls,
+            [row for row in evaluations if row["is_verdict"]],
+            [row for row in evaluations if not row["is_verdict"]],
+            self._list(spans),
+        )
+
+    def runaways(self, filters: Filters, limit: int = 100) -> Runaways:
+        """The newest requests that began in the window and were runaways, as the alert engine found them."""
+        sql, values = compiled(runaways(filters, limit))
+        found = [Runaway(*row) for row in self._query(sql, values).result_rows]
+        [(reached,)] = self._query(statement(__package__, "judged_until"), {"job": ALERTS}).result_rows
+        return Runaways(found, reached)
+
+    def values(self, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:
+        """Projects, environments, task classes and models of the calls in a window, by the name of their filter."""
+        names = ("project", "environment", "task", "model")
+        found = select(*(func.groupUniqArray(CALLS.c[name]).label(name) for name in names))
+        [row] = self._list(found.where(CALLS.c.time >= since, CALLS.c.time < until))
+        return {name: sorted(row[name]) for name in names}
+
+    def freshness(self) -> Freshness:
+        """How current what this reader shows is."""
+        [row] = self._query(statement(__package__, "freshness"), {}).result_rows
+        return Freshness(*row)
+
+    def policies(self) -> Policies:
+        """The policies that hold, as the configuration last gave them to the store."""
+        return self._settings().policies
+
+    def timezone(self) -> ZoneInfo:
+        """Where the project's days begin."""
+        return ZoneInfo(self._settings().timezone)
+
+    def _settings(self) -> _Settings:
+        [(as_of, policies, timezone)] = self._query(statement(__package__, "settings"), {}).result_rows
+        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC")
+
+    def _rows(self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings) -> Iterator[ReportRow]:
+        for key, cells in self._groups(metric, filters, names, settings):
+            tasks = set(cells["task"])
+            policy = settings.policies[tasks.pop() if len(tasks) == 1 else DEFAULT]
+            estimate = metric.compute(cells, policy)
+            yield ReportRow(
+                key, estimate.value, estimate.low, estimate.high, estimate.n, estimate.state, estimate.detail
+            )
+
+    def _groups(
+        self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings
+    ) -> Iterator[tuple[dict[str, Any], Cells]]:
+        """Ingredients of a metric, group by group in the order of their keys."""
+        rows, values = compiled(population(metric.source, filters, names, settings.timezone))
+        result = self._query(f"WITH population AS (\n{rows}\n)\n{metric.sql}", values)
+        if not result.row_count:
+            return
+        columns = dict(zip(result.column_names, result.result_columns, strict=True))
+        keys = [
+            (*key[: len(names)], *rest)
+            for key, *rest in zip(columns.pop("key"), *(columns.pop(name) for name in metric.keys), strict=True)
+        ]
+        cells = Cells({name: np.asarray(column) for name, column in columns.items()})
+        members: dict[tuple[Any, ...], list[int]] = {}
+        for position, key in enumerate(keys):
+            members.setdefault(key, []).append(position)
+        told = [_Told(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
+        for key in sorted(members, key=lambda key: [(part in (None, ""), part) for part in key]):
+            named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
+            yield named, cells.at(np.asarray(members[key]))
+
+    def _list(self, rows: Rows) -> list[Row]:
+        sql, values = compiled(rows)
+        return list(self._query(sql, values).named_results())
+
+    def _query(self, sql: str, values: dict[str, Any]) -> QueryResult:
+        try:
+            return self._client.query(sql, parameters=values, column_oriented=True, tz_mode="aware")
+        except OperationalError as error:
+            raise RetryableError(f"the store at {self._address.host}:{self._address.port} does not answer") from error
+        except DatabaseError as error:
+            raise ThinkmeterError(f"the store refused the question: {str(error).splitlines()[0][:300]}") from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Told:
+    """One part of a row's key: its name, and its value as people know it."""
+
+    name: str
+    zone: ZoneInfo
+
+    def value(self, part: Any) -> Any:
+        if self.name in STEPS_S or self.name.startswith(BUCKET):
+            begun = dt.datetime.fromtimestamp(part, self.zone)
+            return begun.date().isoformat() if self.name == "day" else begun.isoformat().replace("+00:00", "Z")
+        return None if part == "" else part
+
+
+def curve_step_s(filters: Filters) -> int:
+    """Length of a stretch, in seconds, that gives a window a readable curve."""
+    window_s = (filters.until - filters.since).total_seconds()
+    return next((step for step in CURVE_STEPS_S if window_s / step <= CURVE_POINTS), CURVE_STEPS_S[-1])
+
+
+def _stretch(key: dict[str, Any], name: str, step_s: int, settings: _Settings) -> tuple[dt.datetime, bool]:
+    """Take the begin of the stretch out of a key; whether the stretch is over."""
+    time = dt.datetime.fromisoformat(key.pop(name))
+    return time, time + dt.timedelta(seconds=step_s) <= settings.as_of

@@ -1,0 +1,182 @@
+"""A report as people read it: a table a metric, numbers in their own form, states in words."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from thinkmeter.schema.metrics.catalogue import Metric
+from thinkmeter.schema.metrics.estimate import State
+from thinkmeter.schema.metrics.wording import (
+    NOTHING,
+    interval,
+    points,
+    rate,
+    state,
+    tokens,
+    usd,
+    value,
+)
+from thinkmeter.schema.query import Report, ReportRow
+
+Form = Callable[[Any], str]
+
+
+def _mix(shares: list[float] | None) -> str:
+    return NOTHING if shares is None else " / ".join(f"{100 * share:.0f}" for share in shares) + "%"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
+    "cpq": (
+        ("improvement", "improvement_pp", points),
+        ("baseline", "baseline_kind", lambda kind: kind or NOTHING),
+        ("thinking", "thinking_cost_usd", usd),
+        ("per extra correct", "cost_per_extra_correct_usd", usd),
+        ("cost of pass", "cost_of_pass_usd", usd),
+    ),
+    "ttr": (
+        ("p50", "p50", tokens),
+        ("p95", "p95", tokens),
+        ("p99", "p99", tokens),
+        ("left out", "left_out_share", rate),
+    ),
+    "escr": (
+        ("target", "target", lambda share: f"< {rate(share)}"),
+        ("tiers 1/2/3", "tier_mix", _mix),
+        ("pre-routed", "pre_routed", _count),
+        ("failed, stayed", "failed_not_escalated", _count),
+        ("no verdict, climbed", "escalated_without_verdict", _count),
+        ("rescued", "rescued_share", rate),
+        ("per rescued", "usd_per_rescued", usd),
+    ),
+    "vrate": (
+        ("target", "target", lambda share: f"> {rate(share)}"),
+        ("recall", "recall", rate),
+        ("false positives", "false_positive_rate", rate),
+        ("calibration error", "expected_calibration_error", rate),
+    ),
+    "cost": (
+        ("input", "input_usd", usd),
+        ("cache", "cache_usd", usd),
+        ("thinking", "thinking_usd", usd),
+        ("answer", "answer_usd", usd),
+        ("not split", "unsplit_usd", usd),
+        ("verifier", "verifier_usd", usd),
+        ("router", "router_usd", usd),
+        ("unpriced tokens", "unpriced_token_share", rate),
+    ),
+    "coverage": (
+        ("thinking unknown", "thinking_unknown_calls", _count),
+        ("unpriced", "unpriced_calls", _count),
+        ("usage unknown", "usage_unknown_calls", _count),
+        ("repeats", "repeated_spans", _count),
+        ("late", "late_calls", _count),
+    ),
+}
+"""For each metric the columns beside its value: heading, name in `detail`, form."""
+
+WITHOUT_INTERVAL: Final = ("cost", "coverage")
+STYLES: Final = {State.OK: "", State.INSUFFICIENT_DATA: "dim", State.INCONCLUSIVE: "yellow"}
+WIDTH: Final = 300
+"""Of the table where the output is no terminal, in characters: nothing folds, so that lines can be searched."""
+FOLDED: Final = 24
+"""How narrow columns that fold may become, in characters."""
+
+
+def show(reports: Sequence[Report], *, coverage: Report, console: Console | None = None) -> None:
+    """Print reports of one window, and of how much of it they speak; on the terminal unless told otherwise."""
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    first = reports[0]
+    span = f"{first.since:%Y-%m-%d %H:%M} to {first.until:%Y-%m-%d %H:%M} UTC"
+    console.print(f"{span}, as of {first.as_of:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+    for one in reports:
+        console.print()
+        console.print(_heading(one))
+        if one.rows:
+            _print_table(console, one)
+        else:
+            console.print("  no requests in this window", style="dim")
+    opened = max((sum(row.detail.get("open_requests", 0) for row in one.rows) for one in reports), default=0)
+    if opened:
+        console.print(
+            f"\n{opened:,} open requests are not counted yet: a request settles 5 minutes after its last call",
+            markup=False,
+        )
+    console.print(f"\n{_coverage(coverage)}", markup=False)
+
+
+def _coverage(one: Report) -> str:
+    """One line on what the numbers do not speak of."""
+    if not one.rows:
+        return "Coverage: no calls"
+    [row] = one.rows
+    gaps = {
+        "thinking unknown": "thinking_unknown_calls",
+        "unpriced": "unpriced_calls",
+        "no usage": "usage_unknown_calls",
+    }
+    parts = [f"{what} {rate(row.detail[name] / row.n)}" for what, name in gaps.items() if row.detail[name]]
+    parts += [f"{row.detail['repeated_spans']:,} repeats taken out"] if row.detail["repeated_spans"] > 0 else []
+    told = f"Coverage: {rate(row.value)} of {row.n:,} calls have known thinking and cost"
+    return "; ".join([told, *parts])
+
+
+def _heading(one: Report) -> Text:
+    metric = one.metric
+    text = Text(f"{metric.title} ", style="bold")
+    text.append(f"({metric.name}, {metric.unit}, {metric.direction} is better)", style="not bold dim")
+    return text
+
+
+def _print_table(console: Console, one: Report) -> None:
+    """As many side figures as the terminal is wide for; task and state fold, numbers never do."""
+    keys, numbers = list(one.rows[0].key), ["value", "95% interval", "n"]
+    if one.metric.name in WITHOUT_INTERVAL:
+        numbers.remove("95% interval")
+    figures = SIDE_FIGURES[one.metric.name]
+    names = [*keys, *numbers, *(heading for heading, _, _ in figures), "state"]
+    lines = [_cells(one.metric, row) for row in one.rows]
+    widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
+    folding = [*range(len(keys)), len(names) - 1]
+    for position in folding:
+        widths[position] = min(widths[position], FOLDED)
+    shown = list(range(len(names)))
+    optional = list(range(len(keys) + len(numbers), len(names) - 1))
+    while optional and sum(widths[position] + 3 for position in shown) > console.width:
+        shown.remove(optional.pop())
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for position in shown:
+        if position in folding:
+            table.add_column(names[position], overflow="fold", min_width=widths[position])
+        else:
+            table.add_column(names[position], justify="right", no_wrap=True, min_width=widths[position])
+    for row, cells in zip(one.rows, lines, strict=True):
+        table.add_row(*(Text(cells[position]) for position in shown), style=STYLES.get(row.state, "red"))
+    console.print(table)
+    if len(shown) < len(names):
+        console.print(f"  {len(names) - len(shown)} more columns on a wider terminal; --json has all", style="dim")
+
+
+def _cells(metric: Metric, row: ReportRow) -> list[str]:
+    known = _known(row)
+    cells = [NOTHING if part is None else str(part) for part in row.key.values()]
+    cells.append(value(metric, row.value))
+    if metric.name not in WITHOUT_INTERVAL:
+        cells.append(interval(metric, row.low, row.high))
+    cells.append(f"{row.n:,}")
+    figures = SIDE_FIGURES[metric.name]
+    cells += [form(known[name]) if known.get(name) is not None else NOTHING for _, name, form in figures]
+    return [*cells, state(row.state, row.detail)]
+
+
+def _known(row: ReportRow) -> dict[str, Any]:
+    """Side figures as far as the sample bears them."""
+    return {} if row.state is State.INSUFFICIENT_DATA and not row.n else row.detail
