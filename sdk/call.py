@@ -1,0 +1,187 @@
+"""The span of one call: started before the request is sent, ended exactly once, whatever happens in between."""
+
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from thinkmeter.schema import attributes as names
+from thinkmeter.sdk.asked import Asked
+from thinkmeter.sdk.health import contained
+from thinkmeter.sdk.replies import Messages, Reply
+from thinkmeter.sdk.runtime import Runtime
+from thinkmeter.sdk.scope import current_scope
+from thinkmeter.sdk.usage import Usage, other_models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from thinkmeter.sdk.content import Transcript
+
+CUT = "error"
+"""Finish reason of a stream that ended before its end."""
+
+
+class Call:
+    """One call while it runs. Nothing here raises.
+
+    Attributes:
+        reply: what was learned of the reply so far.
+        asked: what the request asks for.
+        context: the context to send the request in, so that spans of HTTP clients become children.
+    """
+
+    __slots__ = (
+        "_answer_s",
+        "_base",
+        "_chunk_s",
+        "_ended",
+        "_hide",
+        "_outside",
+        "_runtime",
+        "_span",
+        "_started",
+        "_started_ns",
+        "_transcript",
+        "asked",
+        "context",
+        "reply",
+    )
+
+    def __init__(
+        self, runtime: Runtime, reply: Reply, asked: Asked, server: tuple[str, int | None], body: object
+    ) -> None:
+        """Start the span of a request with that body to that host and port."""
+        self._runtime, self.reply, self.asked = runtime, reply, asked
+        self._chunk_s: float | None = None
+        self._answer_s: float | None = None
+        self._hide: Callable[[Any], bool] | None = None
+        self._ended = False
+        self._transcript = _transcript(reply, body) if runtime.settings.capture_content else None
+        self._outside = context.get_current()
+        attributes: dict[str, AttributeValue] = {
+            **current_scope(self._outside).attributes,
+            names.OPERATION_NAME: reply.operation,
+            names.PROVIDER_NAME: reply.endpoint.provider,
+            **asked.attributes(),
+        }
+        if names.TIER not in attributes:
+            tier = runtime.tier_of(asked.model)
+            if tier is not None:
+                attributes[names.TIER] = tier
+        tracer, kept = runtime.tracer(), runtime.kept(self._outside)
+        if kept is not None:
+            attributes[names.SAMPLING_PROBABILITY] = kept
+        host, port = server
+        if host:
+            attributes[names.SERVER_ADDRESS] = host
+            if port is not None:
+                attributes[names.SERVER_PORT] = port
+        self._base = attributes
+        self._started_ns = time.time_ns()
+        self._started = time.perf_counter()
+        self._span = tracer.start_span(
+            f"{reply.operation} {asked.model}",
+            context=self._outside,
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            start_time=self._started_ns,
+        )
+        self.context: Context = trace.set_span_in_context(self._span, self._outside)
+
+    def hide_extra_chunk(self) -> None:
+        """From now on, keep the chunk that exists only because we asked for usage from the caller."""
+        self._hide = self.reply.wants_hidden
+
+    def whole(self, body: object) -> None:
+        """Read an unstreamed reply; it does not end the call."""
+        if body is None or isinstance(body, str | bytes | list):  # a page of a gateway, not a reply
+            return
+        with contained("reading a reply"):
+            self.reply.whole(body)
+            if self._transcript is not None:
+                self._transcript.whole(body)
+
+    def chunk(self, chunk: object) -> bool:
+        """Read one element of a stream; True: it is to be kept from the caller."""
+        with contained("reading a chunk"):
+            reply = self.reply
+            if self._chunk_s is None:
+                self._chunk_s = time.perf_counter() - self._started
+            reply.chunk(chunk)
+            if self._answer_s is None and reply.answered:
+                self._answer_s = time.perf_counter() - self._started
+            if self._transcript is not None:
+                self._transcript.chunk(chunk)
+            if self._hide is not None and reply.complete:
+                return self._hide(chunk)
+        return False
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, once.
+
+        Args:
+            error: what ended the call before its time; None: it was read to its end, or the caller wanted no more.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        with contained("describing a call"):
+            if self._span.is_recording():
+                self._describe(error)
+        with contained("ending a call"):
+            self._span.end()
+
+    def _describe(self, error: BaseException | None) -> None:
+        """Put on the span what was learned."""
+        reply = self.reply
+        found = reply.usage(thinking_off=self.asked.thinking_off).attributes()
+        if reply.response_id is not None:
+            found[names.RESPONSE_ID] = reply.response_id
+        if reply.model is not None:
+            found[names.RESPONSE_MODEL] = reply.model
+        if reply.conversation is not None:
+            found[names.CONVERSATION_ID] = reply.conversation
+        if reply.finish_reasons:
+            found[names.RESPONSE_FINISH_REASONS] = tuple(reply.finish_reasons.values())
+        elif self.asked.stream and not reply.complete:
+            found[names.RESPONSE_FINISH_REASONS] = (CUT,)
+        if self._chunk_s is not None:
+            found[names.TIME_TO_FIRST_CHUNK] = self._chunk_s
+        if self._answer_s is not None:
+            found[names.TIME_TO_FIRST_ANSWER] = self._answer_s
+        failure = type(error).__qualname__ if error is not None else reply.error
+        if failure is not None:
+            found[names.ERROR_TYPE] = failure
+            self._span.set_status(Status(StatusCode.ERROR))
+        if self._transcript is not None:
+            found |= self._transcript.attributes()
+        self._span.set_attributes(found)
+        if isinstance(reply, Messages) and reply.raw and "iterations" in reply.raw:
+            for model, usage in other_models(reply.raw):
+                self._beside(model or reply.model or self.asked.model, usage)
+
+    def _beside(self, model: str, usage: Usage) -> None:
+        """A span for an inference that another model made within this call and that is billed apart."""
+        asked = (names.THINKING_BUDGET_TOKENS, names.REQUEST_REASONING_LEVEL, names.REQUEST_MAX_TOKENS)
+        inherited = {name: value for name, value in self._base.items() if name not in asked}
+        self._runtime.tracer().start_span(
+            f"{self.reply.operation} {model}",
+            context=self._outside,
+            kind=SpanKind.CLIENT,
+            attributes={**inherited, **usage.attributes(), names.REQUEST_MODEL: model, names.RESPONSE_MODEL: model},
+            start_time=self._started_ns,
+        ).end()
+
+
+def _transcript(reply: Reply, body: object) -> "Transcript | None":
+    """The record of what is said, for those who asked for it."""
+    from thinkmeter.sdk.content import Transcript
+
+    with contained("reading a prompt"):
+        return Transcript(type(reply), body)
+    return None

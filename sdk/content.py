@@ -1,0 +1,275 @@
+"""Prompts and answers, recorded on request only: messages of parts, as the GenAI conventions write them.
+
+What is neither text nor thinking nor a tool's business (images, audio, files) is named by its kind and left out.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from thinkmeter.schema import attributes as names
+from thinkmeter.sdk.asked import at, entry, text
+from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.replies import Completion, Messages, Reply, Responses
+
+Part = dict[str, Any]
+Message = dict[str, Any]
+
+LONGEST: Final = 100_000
+"""Characters of one part that are kept."""
+TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
+
+
+class Transcript:
+    """What was said in one call."""
+
+    def __init__(self, kind: type[Reply], body: Any) -> None:
+        """Read the request of that API."""
+        read_input, self._read_whole, self._read_chunk = _API.get(kind, _API[Reply])
+        self.system, self.inputs = read_input(body)
+        self._outputs: dict[int, list[Part]] = {}
+
+    def whole(self, body: Any) -> None:
+        """Read an unstreamed reply."""
+        self._outputs = dict(enumerate(self._read_whole(body)))
+
+    def chunk(self, chunk: Any) -> None:
+        """Read one element of a stream."""
+        self._read_chunk(self, chunk)
+
+    def add(self, index: int, kind: str, more: object, name: str | None = None) -> None:
+        """Continue a candidate's last part, or begin a new one of another kind."""
+        parts = self._outputs.setdefault(index, [])
+        if kind == "tool_call" and name:
+            parts.append({"type": kind, "name": name, "arguments": ""})
+        elif not parts or parts[-1]["type"] != kind:
+            parts.append({"type": kind, "arguments" if kind == "tool_call" else "content": ""})
+        where = "arguments" if kind == "tool_call" else "content"
+        parts[-1][where] = (parts[-1][where] + str(more or ""))[:LONGEST]
+
+    def append(self, index: int, part: Part) -> None:
+        """Take a part that came as a whole."""
+        self._outputs.setdefault(index, []).append(part)
+
+    def replace(self, outputs: list[list[Part]]) -> None:
+        """Take a reply that came as a whole at the end of its stream."""
+        self._outputs = dict(enumerate(outputs))
+
+    def attributes(self) -> dict[str, str]:
+        """The same as span attributes, in JSON."""
+        outputs = [{"role": "assistant", "parts": self._outputs[index]} for index in sorted(self._outputs)]
+        found = {
+            names.INPUT_MESSAGES: self.inputs,
+            names.SYSTEM_INSTRUCTIONS: self.system,
+            names.OUTPUT_MESSAGES: outputs,
+        }
+        return {name: json.dumps(said, ensure_ascii=False, default=str) for name, said in found.items() if said}
+
+
+def _text(content: object) -> Part:
+    return {"type": "text", "content": str(content)[:LONGEST]}
+
+
+def _thought(content: object) -> Part:
+    return {"type": "reasoning", "content": str(content or "")[:LONGEST]}
+
+
+def _call(identifier: object, name: object, arguments: object) -> Part:
+    return {"type": "tool_call", "id": identifier, "name": name, "arguments": arguments}
+
+
+def _result(identifier: object, response: object) -> Part:
+    return {"type": "tool_call_response", "id": identifier, "response": str(response)[:LONGEST]}
+
+
+def _parts(content: Any) -> list[Part]:
+    """Content of a message: text, or a list of blocks."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [_text(content)]
+    return [_block(block) for block in content] if isinstance(content, Iterable) else []
+
+
+def _block(block: Any) -> Part:
+    """One block of content of any API but Gemini's."""
+    if isinstance(block, str):
+        return _text(block)
+    kind = text(entry(block, "type")) or "unknown"
+    if kind in TEXTS:
+        return _text(entry(block, "text") or entry(block, "refusal") or "")
+    if kind in ("thinking", "redacted_thinking"):
+        thinking = entry(block, "thinking")
+        inner = "".join(str(entry(part, "text") or "") for part in thinking) if isinstance(thinking, list) else thinking
+        return _thought(inner)
+    if kind == "reasoning":
+        return _thought("\n".join(str(entry(part, "text") or "") for part in entry(block, "summary") or ()))
+    if kind == "tool_use":
+        return _call(entry(block, "id"), entry(block, "name"), entry(block, "input"))
+    if kind == "function_call":
+        return _call(entry(block, "call_id"), entry(block, "name"), entry(block, "arguments"))
+    if kind == "tool_result":
+        return _result(entry(block, "tool_use_id"), entry(block, "content"))
+    if kind == "function_call_output":
+        return _result(entry(block, "call_id"), entry(block, "output"))
+    return {"type": kind}
+
+
+def _message(message: Any) -> Message:
+    """One message of a conversation."""
+    role = text(entry(message, "role")) or "user"
+    if role == "tool":
+        return {"role": role, "parts": [_result(entry(message, "tool_call_id"), entry(message, "content"))]}
+    thinking = entry(message, "reasoning_content") or entry(message, "reasoning")
+    parts = [_thought(thinking)] if isinstance(thinking, str) else []
+    parts += _parts(entry(message, "content"))
+    for call in entry(message, "tool_calls") or ():
+        function = entry(call, "function")
+        parts.append(_call(entry(call, "id"), entry(function, "name"), entry(function, "arguments")))
+    return {"role": role, "parts": parts}
+
+
+def _chat_input(body: Any) -> tuple[list[Part], list[Message]]:
+    return [], [_message(message) for message in entry(body, "messages") or ()]
+
+
+def _chat_whole(body: Any) -> list[list[Part]]:
+    return [_message(entry(choice, "message"))["parts"] for choice in entry(body, "choices") or ()]
+
+
+def _chat_chunk(transcript: Transcript, chunk: Any) -> None:
+    for choice in entry(chunk, "choices") or ():
+        index, delta = entry(choice, "index") or 0, entry(choice, "delta")
+        thinking = entry(delta, "reasoning_content") or entry(delta, "reasoning")
+        if isinstance(thinking, str):
+            transcript.add(index, "reasoning", thinking)
+        content = entry(delta, "content")
+        if isinstance(content, str) and content:
+            transcript.add(index, "text", content)
+        for call in entry(delta, "tool_calls") or ():
+            function = entry(call, "function")
+            transcript.add(index, "tool_call", entry(function, "arguments"), text(entry(function, "name")))
+
+
+def _completion_input(body: Any) -> tuple[list[Part], list[Message]]:
+    return [], [{"role": "user", "parts": _parts(entry(body, "prompt"))}]
+
+
+def _completion_whole(body: Any) -> list[list[Part]]:
+    return [[_text(entry(choice, "text"))] for choice in entry(body, "choices") or ()]
+
+
+def _completion_chunk(transcript: Transcript, chunk: Any) -> None:
+    for choice in entry(chunk, "choices") or ():
+        transcript.add(entry(choice, "index") or 0, "text", entry(choice, "text"))
+
+
+def _responses_input(body: Any) -> tuple[list[Part], list[Message]]:
+    given = entry(body, "input")
+    if isinstance(given, str):
+        return _parts(entry(body, "instructions")), [{"role": "user", "parts": [_text(given)]}]
+    messages = []
+    for item in given or ():
+        message = _message(item) if entry(item, "role") else {"role": "assistant", "parts": [_block(item)]}
+        messages.append(message)
+    return _parts(entry(body, "instructions")), messages
+
+
+def _responses_whole(body: Any) -> list[list[Part]]:
+    parts: list[Part] = []
+    for item in entry(body, "output") or ():
+        parts += _parts(entry(item, "content")) if entry(item, "type") == "message" else [_block(item)]
+    return [parts]
+
+
+def _responses_chunk(transcript: Transcript, chunk: Any) -> None:
+    if entry(chunk, "type") == "response.output_text.delta":
+        transcript.add(0, "text", entry(chunk, "delta"))
+    elif entry(chunk, "type") in ("response.completed", "response.incomplete", "response.failed"):
+        transcript.replace(_responses_whole(entry(chunk, "response")))
+
+
+def _messages_input(body: Any) -> tuple[list[Part], list[Message]]:
+    system = entry(body, "system")
+    given = system if isinstance(system, str | list) else None
+    return _parts(given), [_message(message) for message in entry(body, "messages") or ()]
+
+
+def _messages_whole(body: Any) -> list[list[Part]]:
+    return [_parts(entry(body, "content"))]
+
+
+def _messages_chunk(transcript: Transcript, chunk: Any) -> None:
+    kind, delta = entry(chunk, "type"), entry(chunk, "delta")
+    if kind == "content_block_start" and at(chunk, ("content_block", "type")) == "tool_use":
+        transcript.add(0, "tool_call", "", text(at(chunk, ("content_block", "name"))))
+    elif kind == "content_block_delta":
+        for name, part in (("text", "text"), ("thinking", "reasoning"), ("partial_json", "tool_call")):
+            more = entry(delta, name)
+            if isinstance(more, str):
+                transcript.add(0, part, more)
+
+
+def _gemini_input(body: Any) -> tuple[list[Part], list[Message]]:
+    given = entry(body, "contents")
+    contents = given if isinstance(given, list) else [given]
+    system = at(body, ("config", "system_instruction"))
+    return _gemini_parts(system), [_gemini_message(content) for content in contents]
+
+
+def _gemini_message(content: Any) -> Message:
+    return {"role": text(entry(content, "role")) or "user", "parts": _gemini_parts(content)}
+
+
+def _gemini_parts(content: Any) -> list[Part]:
+    if content is None or isinstance(content, str):
+        return _parts(content)
+    found = entry(content, "parts")
+    return [_gemini_part(part) for part in (found if isinstance(found, list) else [content])]
+
+
+def _gemini_part(part: Any) -> Part:
+    if isinstance(part, str):
+        return _text(part)
+    said = entry(part, "text")
+    if isinstance(said, str):
+        return _thought(said) if entry(part, "thought") else _text(said)
+    call, response = entry(part, "function_call"), entry(part, "function_response")
+    if call is not None:
+        return _call(entry(call, "id"), entry(call, "name"), entry(call, "args"))
+    if response is not None:
+        return _result(entry(response, "id"), entry(response, "response"))
+    return {"type": "blob"}
+
+
+def _gemini_whole(body: Any) -> list[list[Part]]:
+    return [_gemini_parts(entry(candidate, "content")) for candidate in entry(body, "candidates") or ()]
+
+
+def _gemini_chunk(transcript: Transcript, chunk: Any) -> None:
+    for position, candidate in enumerate(entry(chunk, "candidates") or ()):
+        index = entry(candidate, "index") or position
+        for part in _gemini_parts(entry(candidate, "content")):
+            if part["type"] in ("text", "reasoning"):
+                transcript.add(index, part["type"], part["content"])
+            else:
+                transcript.append(index, part)
+
+
+_API: Final[
+    dict[
+        type[Reply],
+        tuple[
+            Callable[[Any], tuple[list[Part], list[Message]]],
+            Callable[[Any], list[list[Part]]],
+            Callable[[Transcript, Any], None],
+        ],
+    ]
+] = {
+    Reply: (_chat_input, _chat_whole, _chat_chunk),
+    Completion: (_completion_input, _completion_whole, _completion_chunk),
+    Responses: (_responses_input, _responses_whole, _responses_chunk),
+    Messages: (_messages_input, _messages_whole, _messages_chunk),
+    Gemini: (_gemini_input, _gemini_whole, _gemini_chunk),
+}
+"""How each API is read; what is not named here reads like chat completions."""

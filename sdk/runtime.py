@@ -1,0 +1,143 @@
+"""What `instrument()` set up and everything else asks for: whose tracer, whose logger, which settings."""
+
+import fnmatch
+import functools
+import threading
+from typing import TYPE_CHECKING
+
+from opentelemetry import _logs, context, trace
+from opentelemetry._logs import Logger, LoggerProvider
+from opentelemetry.context import Context
+from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider
+
+from thinkmeter.schema import attributes as names
+from thinkmeter.sdk.settings import Settings, signal_url
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+    from thinkmeter.sdk.export import Export
+
+
+class Runtime:
+    """One life between `instrument()` and `uninstrument()`.
+
+    The application's own tracer provider is used as soon as there is one, set before `instrument()` or after it. Until
+    then a private one serves, which is never made the global one: OpenTelemetry lets that be set once only, and
+    the application may yet want to.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        export: "Export",
+        tracer_provider: TracerProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+    ) -> None:
+        """Hold the settings; the providers are those that the caller wants, None: the global ones or private ones."""
+        self.settings = settings
+        self.export = export
+        self._given = tracer_provider
+        self._logger_provider = logger_provider
+        self._lock = threading.Lock()
+        self._joined: list[TracerProvider] = []
+        self._provider: TracerProvider | None = None
+        self._private: TracerProvider | None = None
+        self._tracer: Tracer | None = None
+        self._logger: Logger | None = None
+        self._kept: float | None = None
+        self.tier_of = functools.lru_cache(maxsize=1024)(self._tier_of)
+
+    def tracer(self) -> Tracer:
+        """The tracer for our spans."""
+        provider = self._given or trace.get_tracer_provider()
+        if self._tracer is None or provider is not self._provider:
+            with self._lock:
+                self._tracer = self._join(provider)
+                self._provider = provider
+        return self._tracer
+
+    def logger(self) -> Logger:
+        """The logger for verdicts and labels: the application's where it exports by itself, else a private one."""
+        if self._logger is None:
+            provider = self._logger_provider or _logs.get_logger_provider()
+            exports = hasattr(provider, "add_log_record_processor")  # a proxy, or one that does nothing, has none
+            if self._logger_provider is None and (self.settings.endpoint is not None or not exports):
+                provider = self.export.logger_provider(self._resource())
+            self._logger = provider.get_logger(names.SDK_SCOPE, self._version())
+        return self._logger
+
+    def flush(self, timeout_s: float) -> bool:
+        """Send what waits, here and in the application's own providers, which may hold spans of ours."""
+        held = [*self._joined, self._logger_provider or _logs.get_logger_provider()]
+        return self.export.flush(timeout_s, [holder for holder in held if hasattr(holder, "force_flush")])
+
+    def kept(self, ctx: Context) -> float | None:
+        """Probability that a trace which begins in that context is kept; None: it began elsewhere, or nobody knows."""
+        return None if trace.get_current_span(ctx).get_span_context().is_valid else self._kept
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where we send spans; None: the application's own provider sends them."""
+        if self.settings.endpoint is None and (self._given or self._joined):
+            return None
+        return signal_url(self.settings, "traces")
+
+    def _join(self, provider: TracerProvider) -> Tracer:
+        """The tracer of that provider, which gains our processors; of the private one, where it is none."""
+        if isinstance(provider, ProxyTracerProvider):
+            if self._private is None:
+                self._private = self.export.tracer_provider()
+            provider = self._private
+        elif not any(provider is joined for joined in self._joined):
+            self._joined.append(provider)
+            add = getattr(provider, "add_span_processor", None)
+            if add is not None:
+                add(self.export.stamp)
+                if self.settings.endpoint is not None:
+                    add(self.export.span_export())
+        self._kept = _ratio(getattr(provider, "sampler", None))
+        return provider.get_tracer(names.SDK_SCOPE, self._version())
+
+    def _resource(self) -> "Resource | None":
+        """What the application's own provider says of this process; None: there is none."""
+        return getattr(self._provider, "resource", None)
+
+    def _version(self) -> str:
+        """The version of this SDK."""
+        from thinkmeter.sdk.export import sdk_version
+
+        return sdk_version()
+
+    def _tier_of(self, model: str) -> int | None:
+        """The tier of a model by the settings' globs; None: none fits."""
+        tiers = self.settings.tiers
+        return next((tier for glob, tier in tiers.items() if fnmatch.fnmatchcase(model, glob)), None)
+
+
+def _ratio(sampler: object) -> float | None:
+    """The share of new traces that a sampler of the OpenTelemetry SDK keeps; None: it does not say."""
+    root = getattr(sampler, "_root", sampler)  # where a sampler asks the parent first, what it asks without one
+    rate = getattr(root, "rate", 1.0 if "AlwaysOn" in str(getattr(root, "get_description", str)()) else None)
+    return float(rate) if isinstance(rate, int | float) else None
+
+
+_active: Runtime | None = None
+
+
+def active() -> Runtime | None:
+    """What `instrument()` set up; None: nothing holds."""
+    return _active
+
+
+def measuring() -> Runtime | None:
+    """The same for calls of client libraries; None also where the application suppresses instrumentation."""
+    if _active is None or context.get_value("suppress_instrumentation"):
+        return None
+    return _active
+
+
+def activate(runtime: Runtime | None) -> None:
+    """Let a runtime hold, or none."""
+    global _active
+    _active = runtime

@@ -1,0 +1,125 @@
+"""Streams on their way to the caller: read in passing, and ended exactly once, however they end."""
+
+import copy
+import functools
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from thinkmeter.sdk.call import Call
+
+
+class Chunks:
+    """Iterates in a provider's iterator's place. Dropped unread, it ends the call when it is collected."""
+
+    __slots__ = ("_call", "_source")
+
+    def __init__(self, source: Iterator[Any], call: Call) -> None:
+        """Take the iterator's place."""
+        self._source = source
+        self._call = call
+
+    def __iter__(self) -> "Chunks":
+        """Itself."""
+        return self
+
+    def __next__(self) -> Any:
+        """The next chunk that is the caller's."""
+        while True:
+            try:
+                chunk = next(self._source)
+            except StopIteration:
+                self._call.end()
+                raise
+            except BaseException as error:
+                self._call.end(error)
+                raise
+            if not self._call.chunk(chunk):
+                return chunk
+
+    def close(self) -> None:
+        """Close the source, where it can be closed."""
+        self._call.end()
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            close()
+
+    def __del__(self) -> None:
+        """The caller wanted no more."""
+        self._call.end()
+
+
+class AsyncChunks:
+    """The same for asynchronous iterators."""
+
+    __slots__ = ("_call", "_source")
+
+    def __init__(self, source: AsyncIterator[Any], call: Call) -> None:
+        """Take the iterator's place."""
+        self._source = source
+        self._call = call
+
+    def __aiter__(self) -> "AsyncChunks":
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> Any:
+        """The next chunk that is the caller's."""
+        while True:
+            try:
+                chunk = await self._source.__anext__()
+            except StopAsyncIteration:
+                self._call.end()
+                raise
+            except BaseException as error:  # also CancelledError: the task that reads was cancelled
+                self._call.end(error)
+                raise
+            if not self._call.chunk(chunk):
+                return chunk
+
+    async def aclose(self) -> None:
+        """Close the source, where it can be closed."""
+        self._call.end()
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+    def __del__(self) -> None:
+        """The caller wanted no more."""
+        self._call.end()
+
+
+@functools.cache
+def _closing(kind: Any) -> type[Any]:
+    """A subclass of a client library's stream class that ends the call when it is closed."""
+
+    def close(self: Any) -> Any:
+        try:
+            return kind.close(self)
+        finally:
+            self._thinkmeter_call.end()
+
+    async def async_close(self: Any) -> Any:
+        try:
+            return await kind.close(self)
+        finally:
+            self._thinkmeter_call.end()
+
+    closing = async_close if inspect.iscoroutinefunction(kind.close) else close
+    return type(kind.__name__, (kind,), {"__module__": kind.__module__, "close": closing})
+
+
+def observe(stream: Any, call: Call, *, asynchronous: bool) -> None:
+    """Read a client library's stream in passing. It stays the same object, of a subclass of its class.
+
+    A subclass, not attributes of the object: a bound method that the caller took keeps working and keeps it alive.
+    """
+    # The iterator is made anew from a copy: a generator that refers to the stream itself would form a cycle with it,
+    # and a dropped stream would end, and give its connection back, whenever the garbage collector comes by.
+    twin = copy.copy(stream)
+    twin.__dict__.pop("_iterator", None)
+    source = twin.__stream__()
+    stream._iterator = AsyncChunks(source, call) if asynchronous else Chunks(source, call)
+    stream._thinkmeter_call = call
+    kind: Any = type(stream)
+    stream.__class__ = _closing(kind)

@@ -1,0 +1,80 @@
+"""Real provider clients whose requests for the provider's own address end at a server on the loopback."""
+
+from typing import Any
+
+import httpx2
+
+
+class Rerouted(httpx2.HTTPTransport):
+    """Sends every request to a port of this machine, whatever its host."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(verify=False)  # plain HTTP in the end
+        self._port = port
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
+        return super().handle_request(request)
+
+
+class AsyncRerouted(httpx2.AsyncHTTPTransport):
+    """The same for asynchronous clients."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(verify=False)  # plain HTTP in the end
+        self._port = port
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
+        return await super().handle_async_request(request)
+
+
+def openai_client(port: int, base_url: str = "https://api.openai.com/v1", **options: Any) -> Any:
+    """An OpenAI client."""
+    import openai
+
+    http_client = httpx2.Client(transport=Rerouted(port))
+    return openai.OpenAI(api_key="k", base_url=base_url, max_retries=0, http_client=http_client, **options)
+
+
+def async_openai_client(port: int, base_url: str = "https://api.openai.com/v1", **options: Any) -> Any:
+    """An asynchronous OpenAI client."""
+    import openai
+
+    http_client = httpx2.AsyncClient(transport=AsyncRerouted(port))
+    return openai.AsyncOpenAI(api_key="k", base_url=base_url, max_retries=0, http_client=http_client, **options)
+
+
+def anthropic_client(port: int, **options: Any) -> Any:
+    """An Anthropic client."""
+    import anthropic
+
+    http_client = httpx2.Client(transport=Rerouted(port))
+    return anthropic.Anthropic(api_key="k", max_retries=0, http_client=http_client, **options)
+
+
+def async_anthropic_client(port: int, **options: Any) -> Any:
+    """An asynchronous Anthropic client."""
+    import anthropic
+
+    http_client = httpx2.AsyncClient(transport=AsyncRerouted(port))
+    return anthropic.AsyncAnthropic(api_key="k", max_retries=0, http_client=http_client, **options)
+
+
+def google_client(port: int, *, vertex: bool = False) -> Any:
+    """A google-genai client, for the Gemini API or for Vertex AI."""
+    from google import genai
+    from google.genai import types
+    from google.oauth2.credentials import Credentials
+
+    plain = {"verify": False}  # loading certificates takes longer than the rest of a test
+    options = types.HttpOptions(base_url=f"http://127.0.0.1:{port}", client_args=plain, async_client_args=plain)
+    if vertex:
+        return genai.Client(
+            vertexai=True,
+            project="p",
+            location="global",
+            credentials=Credentials(token="t"),  # type: ignore[no-untyped-call]
+            http_options=options,
+        )
+    return genai.Client(api_key="k", http_options=options)
