@@ -10,6 +10,7 @@ from collections.abc import Callable
 from apscheduler.schedulers.background import BackgroundScheduler
 from clickhouse_connect.driver.client import Client
 
+from thinkmeter.collector.jobs.baselines import refresh_baselines
 from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
@@ -44,8 +45,13 @@ class Schedule:
         self._prices = prices
         self._client: Client | None = None
         self._lock = threading.Lock()
+        # A run that falls into another one's time is no matter: the next comes at once.
+        clock_log = log.getChild("clock")
+        clock_log.setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
-            timezone=dt.UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30}
+            timezone=dt.UTC,
+            logger=clock_log,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30},
         )
         self.states: dict[str, JobState] = {}
 
@@ -53,8 +59,10 @@ class Schedule:
         """Run every job once, compare everything while at it, then go by the clock."""
         self.run("settling", settle_calls)
         self.run("pricing", lambda client: refresh_prices(client, self._prices))
+        self.run("baselines", refresh_baselines)
         self._scheduler.add_job(self.run, "interval", ("settling", settle_calls), seconds=SETTLING_INTERVAL_S)
         self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S)
+        self._scheduler.add_job(self.run, "cron", ("baselines", refresh_baselines), second=0)
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -1,0 +1,124 @@
+"""`[alerts]`: what is accepted, and what is said of what is not."""
+
+import datetime as dt
+import logging
+import tomllib
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.alerts.conftest import ENVIRONMENT
+from thinkmeter.alerts.channels.post import retry_after_s
+from thinkmeter.alerts.engine import AlertEngine
+from thinkmeter.alerts.settings import PAGERDUTY_URL, AlertSettings, PagerDutySettings, SlackSettings
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.client import StoreAddress
+
+PUBLISHED = """
+[channels.oncall]
+kind = "pagerduty"
+routing_key_env = "PD_KEY"
+
+[channels.team]
+kind = "slack"
+webhook_env = "SLACK_WEBHOOK"
+
+[[rules]]
+name = "sql thinking p95"
+metric = "ttr"
+field = "p95"
+by = ["task"]
+above = 12000
+window = "1h"
+for = "10m"
+channels = ["team"]
+"""
+
+
+def read(**section: Any) -> AlertSettings:
+    return AlertSettings.model_validate(section)
+
+
+def test_the_published_example_is_read() -> None:
+    settings = AlertSettings.model_validate(tomllib.loads(PUBLISHED))
+    [rule] = settings.rules
+    assert (rule.window, rule.for_) == (dt.timedelta(hours=1), dt.timedelta(minutes=10))
+    oncall, team = settings.channels["oncall"], settings.channels["team"]
+    assert isinstance(oncall, PagerDutySettings)
+    assert isinstance(team, SlackSettings)
+    assert (oncall.url, oncall.routing_key({"PD_KEY": "k"})) == (PAGERDUTY_URL, "k")
+    assert team.webhook({"SLACK_WEBHOOK": "https://hooks.slack.com/services/T/B/x"}).endswith("/x")
+    assert settings.runaway_channels == ("oncall", "team")
+    assert AlertSettings.model_validate_json(settings.model_dump_json(by_alias=True)) == settings
+
+
+def test_rules_that_take_no_effect_yet_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    settings = AlertSettings.model_validate(tomllib.loads(PUBLISHED))
+    assert settings.idle_rules == ["sql thinking p95"]
+    with caplog.at_level(logging.WARNING):
+        environment = {**ENVIRONMENT, "SLACK_WEBHOOK": "http://127.0.0.1:1/"}
+        AlertEngine(StoreAddress("127.0.0.1", 1), settings, environment=environment)
+    assert "alert rule 'sql thinking p95' is not in effect in this version" in caplog.text
+
+
+SLACK = {"kind": "slack", "webhook_env": "W"}
+RULE = {"name": "r", "metric": "ttr", "above": 1, "window": "1h"}
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"channels": {"a": {"kind": "fax"}}}, "fax"),
+        ({"channels": {"a": {"kind": "slack"}}}, "needs webhook_env"),
+        ({"channels": {"a": {"kind": "pagerduty"}}}, "routing_key_env"),
+        ({"channels": {"a": {**SLACK, "webhok_env": "W"}}}, "webhok_env"),
+        ({"channels": {"a": {**SLACK, "url": "hooks.slack.com"}}}, "a URL here begins with"),
+        ({"channels": {"a": {**SLACK, "timeout_s": 0}}}, "greater than 0"),
+        (
+            {"rules": [{**RULE, "channels": ["b"]}], "channels": {"a": SLACK}},
+            "names the channel 'b'; configured are: a",
+        ),
+        ({"rules": [RULE, RULE]}, "two rules are named 'r'"),
+        ({"rules": [{**RULE, "below": 2}]}, "one of above and below"),
+        ({"rules": [{"name": "r", "metric": "ttr", "above": 1}]}, "needs a window"),
+        ({"rules": [{**RULE, "metric": "tokens"}]}, "metric"),
+        ({"rules": [{**RULE, "window": "1 hour"}]}, "30s, 10m, 1h or 7d"),
+        ({"rules": [{**RULE, "window": "0m"}]}, "whole number above 0"),
+        ({"rules": [{"name": "r", "metric": "runaways", "above": 5}]}, r"thresholds from \[policy"),
+        ({"rules": [{"name": n, "metric": "runaways"} for n in "ab"]}, "watched by one rule"),
+        ({"resolve_after": 5}, "30s, 10m, 1h or 7d"),
+        ({"quiet": True}, "quiet"),
+    ],
+)
+def test_what_is_wrong_is_said(section: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        read(**section)
+
+
+def test_a_secret_that_is_not_set_is_named_and_one_that_is_no_url_is_not_shown() -> None:
+    settings = read(channels={"team": SLACK})
+    address = StoreAddress("127.0.0.1", 1)
+    with pytest.raises(ThinkmeterError, match=r"alerts\.channels\.team: the environment variable W is not set"):
+        AlertEngine(address, settings, environment={})
+    with pytest.raises(ThinkmeterError, match=r"the environment variable W holds no http\(s\) URL") as caught:
+        AlertEngine(address, settings, environment={"W": "secret"})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "least_s", "most_s"),
+    [
+        (None, 0, 0),
+        ("3", 3, 3),
+        ("1.5", 1.5, 1.5),
+        ("999999999", 86400, 86400),
+        ("-4", 0, 0),
+        ("soon", 0, 0),
+        ("nan", 0, 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("Wed, 21 Oct 2198 07:28:00 GMT", 86400, 86400),
+    ],
+)
+def test_what_a_service_asks_for_is_read(header: str | None, least_s: float, most_s: float) -> None:
+    assert least_s <= retry_after_s(header) <= most_s
