@@ -1,5 +1,4 @@
--- Facts as they arrive: append-only, never rewritten, and on disk before the insert is answered, since the collector
--- forgets then what it had. Everything else is derived from these tables.
+-- Facts as they arrive: append-only, never rewritten. Everything else is derived from these tables.
 -- Token columns already mean what METRICS means by them (input with cache, output with thinking): the
 -- collector's dialect table translated them; whatever it translated from stays in `attributes`.
 
@@ -76,7 +75,7 @@ CREATE TABLE IF NOT EXISTS spans (
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, trace_id, span_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
+SETTINGS non_replicated_deduplication_window = 10000,
   vertical_merge_algorithm_min_rows_to_activate = 1,
   vertical_merge_algorithm_min_columns_to_activate = 1;
 
@@ -101,7 +100,7 @@ CREATE TABLE IF NOT EXISTS log_records (
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, time, content_hash)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 -- Every verdict ever given; which one decides is settled on reading.
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -130,7 +129,7 @@ CREATE TABLE IF NOT EXISTS verdicts (
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, request_id, trace_id, span_id, response_id, ifNull(attempt, 0), ifNull(sample, 4294967295), verifier, version, time)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 -- Every label ever given; which one holds is settled on reading.
 CREATE TABLE IF NOT EXISTS labels (
@@ -158,7 +157,7 @@ CREATE TABLE IF NOT EXISTS labels (
 ENGINE = ReplacingMergeTree(received)
 PARTITION BY toYYYYMM(time)
 ORDER BY (project, request_id, trace_id, span_id, response_id, ifNull(attempt, 0), source, labeler, time)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 -- Dated prices, append-only. A price book is all rows of one (provider, model, service_tier) that were
 -- recorded together; the newest holds, older ones stay to explain what was shown then.

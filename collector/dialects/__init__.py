@@ -1,0 +1,58 @@
+"""The table of dialects: which attribute names carry which field, and what each dialect means by its counts.
+
+It is data. `view` makes ClickHouse's SQL of it, `reference` reads it in Python, and `documented` prints it. A new
+dialect is one more entry, in its place among those that could claim the same span: the first that claims one wins.
+"""
+
+import graphlib
+from collections.abc import Iterable
+from typing import Final
+
+from thinkmeter.collector.dialects.dialect import Dialect
+from thinkmeter.collector.dialects.fields import NUMBERS, TEXTS
+from thinkmeter.collector.dialects.openinference import OPENINFERENCE
+from thinkmeter.collector.dialects.openllmetry import OPENLLMETRY
+from thinkmeter.collector.dialects.otel_genai import ANTHROPIC_SDK, BEDROCK, GENAI, OURS, XAI_SDK
+from thinkmeter.collector.dialects.thinkmeter import EVERYWHERE
+
+DIALECTS: Final = (OURS, ANTHROPIC_SDK, XAI_SDK, BEDROCK, OPENINFERENCE, OPENLLMETRY, GENAI)
+"""Every dialect, in the order in which they are asked whether a span is theirs."""
+
+UNCLAIMED: Final = Dialect(name="", about="spans of no dialect", names=EVERYWHERE)
+"""What is read of a span that no dialect claims."""
+
+
+def claimed(scope: str, attribute_names: Iterable[str]) -> Dialect:
+    """The dialect of a span: the first that claims it."""
+    present = frozenset(attribute_names)
+    return next((dialect for dialect in DIALECTS if dialect.claims(scope, present)), UNCLAIMED)
+
+
+def candidates(field: str) -> tuple[str, ...]:
+    """All names of a field over all dialects, in an order that agrees with each dialect's own.
+
+    Raises:
+        ValueError: two dialects put two names in opposite order.
+    """
+    sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
+    for dialect in (UNCLAIMED, *DIALECTS):
+        own = dialect.names.get(field, ())
+        for better, name in zip((None, *own), own, strict=False):
+            sorter.add(name, *([better] if better else []))
+    try:
+        return tuple(sorter.static_order())
+    except graphlib.CycleError as error:
+        raise ValueError(f"the dialects disagree about the order of the names of {field}: {error.args[1]}") from None
+
+
+def documented() -> str:
+    """The table in Markdown, for the documentation."""
+    lines = ["| field | dialect | attributes, the best first |", "|---|---|---|"]
+    for field in (*TEXTS, *NUMBERS):
+        said: dict[tuple[str, ...], list[str]] = {}
+        for dialect in (*DIALECTS, UNCLAIMED):
+            if field in dialect.names:
+                said.setdefault(dialect.names[field], []).append(dialect.name or "(no dialect)")
+        for names, speakers in said.items():
+            lines.append(f"| {field} | {', '.join(speakers)} | {', '.join(f'`{name}`' for name in names)} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,42 @@
+"""One way of naming things on spans, as data."""
+
+import dataclasses
+from collections.abc import Mapping
+
+Names = Mapping[str, tuple[str, ...]]
+"""Field -> attribute names that carry it, the best first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dialect:
+    """How one family of instrumentations speaks.
+
+    Attributes:
+        name: what the column `dialect` says.
+        about: who speaks it, for people.
+        scopes: instrumentation scopes whose spans it claims, each with whatever follows it after a dot.
+        marks: attribute names any of which makes a span one of this dialect's.
+        names: where each field stands. A field that is not listed is not read.
+        thinking_outside: providers whose thinking the output count leaves out, unless a total shows otherwise.
+        cache_outside: providers whose cached tokens the input count leaves out, unless a total shows otherwise.
+        says_operation: whether every inference names its operation, so that a model alone is not enough.
+    """
+
+    name: str
+    about: str
+    scopes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    names: Names
+    thinking_outside: frozenset[str] = frozenset()
+    cache_outside: frozenset[str] = frozenset()
+    says_operation: bool = False
+
+    def claims(self, scope: str, attribute_names: frozenset[str]) -> bool:
+        """Whether a span with that scope and those attributes is one of this dialect's."""
+        of_scope = any(scope == own or scope.startswith(own + ".") for own in self.scopes)
+        return of_scope or not attribute_names.isdisjoint(self.marks)
+
+
+def with_names(names: Names, more: Names) -> Names:
+    """`names` with further candidates behind its own."""
+    return {field: names.get(field, ()) + more.get(field, ()) for field in {**names, **more}}

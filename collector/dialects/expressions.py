@@ -1,0 +1,192 @@
+"""The table of dialects as ClickHouse's expressions: from names and texts of attributes to what they mean.
+
+In layers (see `layered`). A text that is not said is '', a number that is not said or not known is -1.
+"""
+
+from functools import cache
+from typing import Final
+
+from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates
+from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
+from thinkmeter.collector.sql import Layer, listed, mapped, quoted
+
+FIELDS: Final = (*f.TEXTS, *f.NUMBERS)
+FIRST_NUMBER: Final = len(f.TEXTS) + 1
+"""Fields are counted from 1, texts before numbers."""
+NO_DIALECT: Final = 15
+"""A span's dialect is its place in DIALECTS, or this."""
+
+
+def reading() -> list[Layer]:
+    """From `scope_name`, `keys` and `texts` to `said_*`: every field as the span says it in its own dialect."""
+    codes = _codes()
+    return [
+        # what each attribute is: 0xFFRRDDDD for field, rank among its names, and the dialects that read it (a bit each)
+        {
+            "codes": "arrayMap(key -> transform(key, [\n    "
+            + ",\n    ".join(map(quoted, codes))
+            + "], [\n    "
+            + ",\n    ".join(codes.values())
+            + "], 0), keys)",
+        },
+        {"dialect_number": f"multiIf(\n    {_claims()},\n    {NO_DIALECT})"},
+        # what the dialect reads: 0xFFRRPPPPPPPP with P for the place in the span, so that the best sorts first
+        {
+            "ranks": "arrayMap((code, value, place) -> if(bitTest(code, dialect_number) AND value != '',"
+            " bitShiftLeft(toUInt64(bitShiftRight(code, 16)), 32) + place, 0), codes, texts, arrayEnumerate(keys))",
+            "known_ranks": "arraySort(arrayFilter(rank -> rank != 0, ranks))",
+            "known_texts": "arraySort((value, rank) -> rank, arrayFilter((value, rank) -> rank != 0, texts, ranks),"
+            " arrayFilter(rank -> rank != 0, ranks))",
+        },
+        # numbers are read from their text; one that is none leaves its place to the next name of the field
+        {
+            "known_numbers": f"arrayMap((rank, value) -> if(bitShiftRight(rank, 40) >= {FIRST_NUMBER},"
+            " toFloat64OrDefault(value, toFloat64(-1)), 0), known_ranks, known_texts)",
+            "fields": "arrayMap((rank, number) -> if(number >= 0 AND isFinite(number), bitShiftRight(rank, 40), 0),"
+            " known_ranks, known_numbers)",
+            "numbers": "arrayPushFront(known_numbers, -1)",
+        },
+        {
+            **{f"said_{field}": f"known_texts[indexOf(fields, {_number_of(field)})]" for field in f.TEXTS},
+            **{f"said_{field}": f"numbers[indexOf(fields, {_number_of(field)}) + 1]" for field in f.NUMBERS},
+        },
+    ]
+
+
+def meaning() -> list[Layer]:
+    """From `said_*` to `meant_*` and to the counts of tokens as METRICS means them."""
+    kinds = {kind: span_class for kind, (span_class, _) in f.SPAN_KINDS.items()}
+    implied = {kind: operation for kind, (_, operation) in f.SPAN_KINDS.items() if operation}
+    counts = ("input", "output", "thinking", "cache_read", "cache_write", "cache_write_1h", "total")
+    return [
+        {
+            "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
+            "meant_operation": "if(said_operation != '',"
+            f" {mapped('lower(said_operation)', f.RENAMED_OPERATIONS, 'said_operation')},"
+            f" {mapped('lower(said_span_kind)', implied)})",
+            "class_of_kind": mapped("lower(said_span_kind)", kinds),
+            "meant_effort": _parameter("effort"),
+            "meant_service_tier": _parameter("service_tier"),
+            "meant_switch": _parameter("thinking_switch"),
+            "meant_finish_reason": f"if(startsWith(said_finish_reason, '['), {_json_text('said_finish_reason', '1')},"
+            " said_finish_reason)",
+            "budget_number": _parameter_number("budget_tokens"),
+            **{f"{name}_count": count(f"said_{name}_tokens") for name in counts},
+        },
+        {
+            "meant_provider": f"multiIf(dialect_number = {NO_DIALECT}, '', named_provider IN ('', 'openai'),"
+            f" {mapped('lower(said_host)', HOSTS, 'named_provider')}, named_provider)",
+            "class_of_operation": mapped("lower(meant_operation)", f.OPERATIONS),
+            "meant_budget": count("budget_number"),
+            "cached": "greatest(cache_read_count, 0) + greatest(cache_write_count, 0)",
+            "meant_class": "multiIf(dialect_number = 0 AND said_entity IN ('request', 'attempt'), said_entity,"
+            f" dialect_number = {NO_DIALECT}, 'other', class_of_kind != '', class_of_kind,"
+            " class_of_operation != '', class_of_operation, said_tool != '', 'tool',"
+            f" (said_request_model != '' OR said_response_model != '') AND NOT ({_says_operation()}), 'inference',"
+            " said_agent != '', 'agent', 'other')",
+            # how the counts add up to the total: 0 not at all, 1 all inside, 2 thinking outside, 3 the cache, 4 both
+            "shape": "multiIf(input_count < 0 OR output_count < 0 OR total_count < 0, 0,"
+            " input_count + output_count = total_count, 1,"
+            " thinking_count > 0 AND input_count + output_count + thinking_count = total_count, 2,"
+            " cached > 0 AND input_count + cached + output_count = total_count, 3,"
+            " thinking_count > 0 AND cached > 0"
+            " AND input_count + cached + output_count + thinking_count = total_count, 4, 0)",
+            "hidden_thinking": f"if(thinking_count < 0 AND meant_provider IN ({listed(f.HIDDEN_IN_TOTAL)})"
+            " AND input_count >= 0 AND output_count >= 0 AND total_count > input_count + output_count,"
+            " total_count - input_count - output_count, -1)",
+            "thinking_off": "lower(meant_effort) = 'none' OR meant_budget = 0 OR lower(meant_switch) = 'disabled'",
+        },
+        {
+            "thinking_outside": "if(shape = 0,"
+            f" said_api != 'responses' AND ({_outside('thinking_outside')}), shape IN (2, 4))",
+            "cache_outside": f"if(shape IN (0, 1), {_outside('cache_outside')}, shape IN (3, 4))",
+            "thinking": "multiIf(thinking_count >= 0, thinking_count, hidden_thinking >= 0, hidden_thinking,"
+            " thinking_off, 0, -1)",
+            "source": "multiIf(thinking < 0, 'missing', thinking_count >= 0,"
+            f" if(lower(said_thinking_source) IN ({listed(f.THINKING_SOURCES)}), lower(said_thinking_source),"
+            " 'provider'), hidden_thinking >= 0, 'estimated', 'derived')",
+            "output": "multiIf(output_count < 0, -1, hidden_thinking >= 0, output_count + hidden_thinking,"
+            " NOT thinking_outside, output_count, thinking < 0, -1, output_count + thinking)",
+            "input": "if(input_count < 0, -1, input_count + if(cache_outside, cached, 0))",
+        },
+    ]
+
+
+def kept() -> str:
+    """For every attribute whether it has no column in which it stands as it was sent."""
+    verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
+    return f"arrayMap(code -> NOT (bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})), codes)"
+
+
+def dialect_name() -> str:
+    """What the column `dialect` says."""
+    names = listed(dialect.name for dialect in DIALECTS)
+    return f"[{names}][if(dialect_number = {NO_DIALECT}, 0, dialect_number + 1)]"
+
+
+def count(number: str) -> str:
+    """A count of the number: itself, or -1 if it is none or absurd."""
+    return f"if({number} <= {f.MOST_TOKENS} AND {number} = floor({number}), {number}, -1)"
+
+
+@cache
+def _codes() -> dict[str, str]:
+    """Every known attribute name, and its code."""
+    codes: dict[str, str] = {}
+    for field in FIELDS:
+        for rank, name in enumerate(candidates(field)):
+            if name in codes:
+                raise ValueError(f"the attribute {name} stands for two fields")
+            readers = [n for n, dialect in enumerate(DIALECTS) if name in dialect.names.get(field, ())]
+            readers += [NO_DIALECT] if name in UNCLAIMED.names.get(field, ()) else []
+            codes[name] = f"0x{_number_of(field):02X}{rank:02X}{sum(1 << reader for reader in readers):04X}"
+    # marks that are nothing else are read by no dialect
+    for rank, mark in enumerate(sorted({mark for dialect in DIALECTS for mark in dialect.marks} - codes.keys())):
+        codes[mark] = f"0xFF{rank:02X}0000"
+    return codes
+
+
+def _claims() -> str:
+    claims = []
+    for number, dialect in enumerate(DIALECTS):
+        scopes = [f"scope_name = {quoted(s)} OR startsWith(scope_name, {quoted(s + '.')})" for s in dialect.scopes]
+        marks = [f"has(codes, {_codes()[mark]})" for mark in dialect.marks]
+        claims.append(f"{' OR '.join(scopes + marks)}, {number}")
+    return ",\n    ".join(claims)
+
+
+def _number_of(field: str) -> int:
+    return FIELDS.index(field) + 1
+
+
+def _says_operation() -> str:
+    return " OR ".join(f"dialect_number = {n}" for n, dialect in enumerate(DIALECTS) if dialect.says_operation)
+
+
+def _outside(which: str) -> str:
+    parts = [
+        f"(dialect_number = {number} AND meant_provider IN ({listed(sorted(providers))}))"
+        for number, dialect in enumerate(DIALECTS)
+        if (providers := getattr(dialect, which))
+    ]
+    return " OR ".join(parts)
+
+
+def _parameter(field: str) -> str:
+    found = ", ".join(_json_text("said_parameters", listed(path)) for path in f.PARAMETERS[field])
+    return f"if(said_{field} != '' OR said_parameters = '', said_{field}, arrayFirst(value -> value != '', [{found}]))"
+
+
+def _parameter_number(field: str) -> str:
+    found = ", ".join(
+        f"toFloat64OrDefault(JSONExtractRaw(said_parameters, {listed(path)}), toFloat64(-1))"
+        for path in f.PARAMETERS[field]
+    )
+    first = f"ifNull(arrayFirstOrNull(number -> number >= 0 AND isFinite(number), [{found}]), -1)"
+    return f"if(said_{field} >= 0 OR said_parameters = '', said_{field}, {first})"
+
+
+def _json_text(document: str, path: str) -> str:
+    """The text at a path of a JSON document, '' if there is none; the path is SQL."""
+    return f"if(startsWith(JSONExtractRaw({document}, {path}), '\"'), JSONExtractString({document}, {path}), '')"

@@ -1,0 +1,48 @@
+"""OpenLLMetry, as Traceloop's instrumentations emit it: OpenTelemetry's names, older ones and its own."""
+
+from typing import Final
+
+from thinkmeter.collector.dialects.dialect import Dialect, with_names
+from thinkmeter.collector.dialects.otel_genai import NAMES
+
+OPENLLMETRY: Final = Dialect(
+    name="openllmetry",
+    about="OpenLLMetry (Traceloop)",
+    marks=(
+        "traceloop.span.kind",
+        "traceloop.entity.name",
+        "traceloop.workflow.name",
+        "llm.request.type",
+        "llm.usage.total_tokens",
+    ),
+    names=with_names(
+        NAMES,
+        {
+            "span_kind": ("traceloop.span.kind",),
+            "operation": ("llm.request.type",),
+            "effort": ("llm.request.reasoning_effort",),
+            "finish_reason": (
+                "llm.response.finish_reason",
+                "llm.response.stop_reason",
+                "gen_ai.completion.0.finish_reason",
+            ),
+            "input_tokens": ("llm.usage.prompt_tokens",),
+            "output_tokens": ("llm.usage.completion_tokens",),
+            "thinking_tokens": ("llm.usage.reasoning_tokens",),
+            "total_tokens": ("llm.usage.total_tokens",),
+            "user_id": (
+                "traceloop.association.properties.user_id",
+                "traceloop.association.properties.userId",
+                "llm.user",
+                "gen_ai.user",
+            ),
+            "session_id": (
+                "traceloop.association.properties.session_id",
+                "traceloop.association.properties.sessionId",
+            ),
+        },
+    ),
+    thinking_outside=frozenset({"x_ai"}),
+    # its total is its own sum of input and output, so it proves nothing about the cache
+    cache_outside=frozenset({"aws.bedrock"}),
+)

@@ -1,0 +1,130 @@
+"""The three exports of OTLP, as data: what each is called and made of, and what of it cannot be stored."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from thinkmeter.collector.refusal import Reason
+from thinkmeter.collector.segment import Signal
+
+NO_TRACE_ID: Final = bytes(16)
+NO_SPAN_ID: Final = bytes(8)
+
+EXPLANATIONS: Final = {
+    Reason.INVALID_ID: "trace_id must have 16 bytes and span_id 8, not all of them zero",
+    Reason.NOT_STORED: "thinkmeter stores traces and logs, not metrics: stop exporting metrics to this endpoint",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Export:
+    """One kind of export.
+
+    Attributes:
+        name: as in the path `/v1/{name}`.
+        items: what it carries, in the plural.
+        service: full name of its gRPC service.
+        request: its message.
+        response: the message that answers it.
+        rejected_field: of `partial_success`, the number of items that were not taken.
+        signal: the kind of segment that it goes to; None if it is not stored.
+        prune: takes out of a request what cannot be stored; the items that were in it, and the rejected by reason.
+    """
+
+    name: str
+    items: str
+    service: str
+    request: type[Message]
+    response: type[Message]
+    rejected_field: str
+    signal: Signal | None
+    prune: Callable[[Any], tuple[int, Mapping[Reason, int]]]
+
+    def reply(self, rejected: Mapping[Reason, int]) -> Message:
+        """The answer to a request of which these items were not taken."""
+        response = self.response()
+        if rejected:
+            partial_success: Any = response.partial_success  # type: ignore[attr-defined]  # all three have it
+            setattr(partial_success, self.rejected_field, sum(rejected.values()))
+            partial_success.error_message = "; ".join(
+                f"{self.items} rejected: {count}, {EXPLANATIONS[reason]}" for reason, count in rejected.items()
+            )
+        return response
+
+
+def _prune_spans(request: ExportTraceServiceRequest) -> tuple[int, Mapping[Reason, int]]:
+    count = 0
+    rejected: Counter[Reason] = Counter()
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            spans = scope_spans.spans
+            count += len(spans)
+            bad = []
+            for position, span in enumerate(spans):
+                trace_id, span_id = span.trace_id, span.span_id
+                if len(trace_id) != 16 or len(span_id) != 8 or trace_id == NO_TRACE_ID or span_id == NO_SPAN_ID:
+                    rejected[Reason.INVALID_ID] += 1
+                    bad.append(position)
+            for position in reversed(bad):
+                del spans[position]
+    return count, rejected
+
+
+def _count_log_records(request: ExportLogsServiceRequest) -> tuple[int, Mapping[Reason, int]]:
+    scopes = (scope_logs for resource_logs in request.resource_logs for scope_logs in resource_logs.scope_logs)
+    return sum(len(scope_logs.log_records) for scope_logs in scopes), {}
+
+
+def _prune_metrics(request: ExportMetricsServiceRequest) -> tuple[int, Mapping[Reason, int]]:
+    points = 0
+    for resource_metrics in request.resource_metrics:
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                kind = metric.WhichOneof("data")
+                points += len(getattr(metric, kind).data_points) if kind else 0
+    return points, {Reason.NOT_STORED: points} if points else {}
+
+
+TRACES: Final = Export(
+    "traces",
+    "spans",
+    "opentelemetry.proto.collector.trace.v1.TraceService",
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+    "rejected_spans",
+    Signal.TRACES,
+    _prune_spans,
+)
+LOGS: Final = Export(
+    "logs",
+    "log records",
+    "opentelemetry.proto.collector.logs.v1.LogsService",
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+    "rejected_log_records",
+    Signal.LOGS,
+    _count_log_records,
+)
+METRICS: Final = Export(
+    "metrics",
+    "metric points",
+    "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+    "rejected_data_points",
+    None,
+    _prune_metrics,
+)
+EXPORTS: Final = (TRACES, LOGS, METRICS)

@@ -1,0 +1,381 @@
+"""Puts segments into the store: decoded by the store itself, or by the reference decoder where that serves better."""
+
+import contextlib
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, DataError, Error
+
+from thinkmeter.collector import view, wire
+from thinkmeter.collector.canary import difference, sample
+from thinkmeter.collector.reference import TABLES, Row, decode
+from thinkmeter.collector.segment import Signal, body_of, frames
+from thinkmeter.collector.sql import quoted
+from thinkmeter.schema.errors import PermanentError, RetryableError
+
+log = logging.getLogger(__name__)
+
+Settings = Mapping[str, str | int]
+
+SMALL_SEGMENT_BYTES: Final = 512 * 1024
+"""Up to this size the reference decoder inserts: the store takes longer to plan its views than Python to decode."""
+
+EVERY_INSERT: Final[Settings] = {
+    # a segment is a batch already, and its token has to be looked at before anything is stored
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # rows of one key are collapsed by merges and FINAL; doing it here as well costs a fifth of the insert
+    "optimize_on_insert": 0,
+    # old data that is replayed may lie in any month
+    "max_partitions_per_insert_block": 0,
+}
+NATIVE_INSERT: Final[Settings] = {
+    **EVERY_INSERT,
+    # which member of a value is set shows in the column `kind`
+    "input_format_protobuf_oneof_presence": 1,
+    # the views compare with what the reference decoder writes
+    "output_format_json_escape_forward_slashes": 0,
+    "precise_float_parsing": 1,
+}
+FASTER_PLANNING: Final[Settings] = {
+    # The views are laid out as they are to be run. Planning them anew at every insert takes longer than running
+    # them on a thousand spans; without these two it takes a fifth.
+    "query_plan_enable_optimizations": 0,
+    "optimize_and_compare_chain": 0,
+}
+"""Left out where a server does not know them."""
+
+DURABLE: Final[Settings] = {"fsync_after_insert": 1, "fsync_part_directory": 1}
+"""Settings of a table: what an insert acknowledges is on the disk."""
+
+REFUSED_CODES: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        11,  # POSITION_OUT_OF_BOUND
+        25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        32,  # ATTEMPT_TO_READ_AFTER_EOF
+        33,  # CANNOT_READ_ALL_DATA
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        128,  # TOO_LARGE_ARRAY_SIZE
+        131,  # TOO_LARGE_STRING_SIZE
+        190,  # SIZES_OF_ARRAYS_DONT_MATCH
+        306,  # TOO_DEEP_RECURSION
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        407,  # DECIMAL_OVERFLOW
+        436,  # PROTOBUF_BAD_CAST
+        437,  # PROTOBUF_FIELD_NOT_REPEATED
+        444,  # UNKNOWN_PROTOBUF_FORMAT
+    }
+)
+"""Errors of ClickHouse that are about the bytes, so that the same bytes fail again."""
+
+PASSING_CODES: Final = frozenset(
+    {
+        None,  # no answer of ClickHouse at all
+        159,  # TIMEOUT_EXCEEDED
+        164,  # READONLY
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        394,  # QUERY_WAS_CANCELLED
+        497,  # ACCESS_DENIED
+        999,  # KEEPER_EXCEPTION
+    }
+)
+"""Errors that say nothing about how a store decodes, so that its canary has to be tried again."""
+
+PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for signal in Signal}
+MESSAGE: Final = "Segment"
+CANARY: Final = "canary"
+
+
+class Insertion:
+    """How segments come into one store; made by `install`. Safe to share between threads, the client is not.
+
+    Attributes:
+        native: whether the store decodes; otherwise the reference decoder does, at a fraction of the speed.
+        reason: why it does not; '' if it does.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[Signal, str],
+        settings: Settings,
+        types: Mapping[str, Mapping[str, str]],
+        reason: str = "",
+    ) -> None:
+        """Keep what every insert needs: source tables, settings, and types of the columns of each table."""
+        self.native = not reason
+        self.reason = reason
+        self._sources = sources
+        self._settings = settings
+        self._types = types
+
+    def insert_segment(
+        self, client: Client, signal: Signal, segment: bytes, segment_id: str, settings: Settings | None = None
+    ) -> None:
+        """Insert a whole segment, once: whatever was stored under its id before is not stored again.
+
+        Args:
+            client: a client of the store, of this thread.
+            signal: what the segment carries.
+            segment: frames and a closing.
+            segment_id: the token under which the store remembers it.
+            settings: further settings of the insert.
+
+        Raises:
+            PermanentError: bytes in it cannot be decoded; nothing of it was stored.
+            RetryableError: anything else that kept the store from taking it.
+        """
+        if not self.native:
+            self._insert_rows(client, signal, frames(segment), segment_id, settings)
+        elif len(segment) > SMALL_SEGMENT_BYTES:
+            self.insert_natively(client, signal, segment, segment_id, settings)
+        else:
+            try:
+                self._insert_rows(client, signal, frames(segment), segment_id, settings)
+            except PermanentError:
+                self.insert_natively(client, signal, segment, segment_id, settings)
+
+    def insert_frame(
+        self, client: Client, signal: Signal, frame: bytes, token: str, settings: Settings | None = None
+    ) -> None:
+        """Insert one frame as the reference decoder reads it, once for each token.
+
+        Raises:
+            PermanentError: it is no export request to the reference decoder either.
+            RetryableError: anything else that kept the store from taking it.
+        """
+        self._insert_rows(client, signal, [frame], token, settings)
+
+    def insert_natively(
+        self, client: Client, signal: Signal, segment: bytes, token: str, settings: Settings | None = None
+    ) -> None:
+        """Insert a segment as the store decodes it, whatever its size.
+
+        Raises:
+            PermanentError: the store cannot decode it; nothing of it was stored.
+            RetryableError: anything else that kept the store from taking it.
+        """
+        with _told("the store does not take a segment"):
+            client.raw_insert(
+                self._sources[signal],
+                insert_block=segment,
+                fmt="ProtobufSingle",
+                settings={
+                    **self._settings,
+                    **_schema(signal, by_text="format_schema_source" in self._settings),
+                    **(settings or {}),
+                    "insert_deduplication_token": token,
+                },
+            )
+
+    def _insert_rows(
+        self, client: Client, signal: Signal, parts: Iterable[bytes], token: str, settings: Settings | None
+    ) -> None:
+        rows: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
+        for part in parts:
+            for table, made in decode(signal, *body_of(part)).items():
+                rows[table] += made
+        for table, made in rows.items():
+            if made:
+                names = list(made[0])
+                with _told(f"the store does not take rows of {table}"):
+                    client.insert(
+                        table,
+                        [[row[name] for row in made] for name in names],
+                        column_names=names,
+                        column_type_names=[self._types[table][name] for name in names],
+                        column_oriented=True,
+                        settings={**EVERY_INSERT, **(settings or {}), "insert_deduplication_token": token},
+                    )
+
+
+def install(client: Client, embedded: bool) -> Insertion:
+    """Make the store ready to decode segments, and see whether it decodes them as the reference decoder does.
+
+    The tables and views that do it bear the hash of their definition in their names, so several collectors, also of
+    several versions, may start on one store: each inserts through its own, and none is ever changed under another.
+
+    Args:
+        client: a client of the migrated database.
+        embedded: whether the store is our own child process: it reads the schema of segments from a file, and the
+            rows it acknowledges are made to last, which is up to the operator elsewhere.
+
+    Raises:
+        RetryableError: the store is not there, or not now.
+    """
+    with _told("the store could not be prepared for inserts", refuses=False):
+        types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
+        settings = {**NATIVE_INSERT, **_known(client, FASTER_PLANNING)}
+        if embedded:
+            for table in types:
+                _make_durable(client, table)
+        else:
+            settings["format_schema_source"] = "string"
+        sources = {signal: _definition(signal)[0] for signal in Signal}
+        if not _is_proven(client, sources.values()):
+            if reason := _canary(client, settings, types):
+                log.warning("the store does not decode OTLP as it should, so Python does, more slowly: %s", reason)
+                return Insertion({}, settings, types, reason)
+            for signal, source in sources.items():
+                _create(client, signal)
+                client.command(f"ALTER TABLE {source} MODIFY COMMENT {quoted(_proof(client))}")
+        if embedded:
+            _drop(client, "otlp\\_%", older_than_s=0, but=sources.values())
+    return Insertion(sources, settings, types)
+
+
+def _is_proven(client: Client, sources: Iterable[str]) -> bool:
+    """Whether this version of the store has decoded like the reference decoder before, through these very tables."""
+    names = list(sources)
+    found = client.query(
+        "SELECT count() FROM system.tables"
+        " WHERE database = currentDatabase() AND name IN {names:Array(String)} AND comment = {proof:String}",
+        parameters={"names": names, "proof": _proof(client)},
+    )
+    return bool(found.result_rows[0][0] == len(names))
+
+
+def _proof(client: Client) -> str:
+    return f"decodes like the reference decoder, seen on ClickHouse {client.server_version}"
+
+
+def _create(client: Client, signal: Signal, prefix: str = "", targets: Mapping[str, str] | None = None) -> str:
+    """Make the tables and views of a signal unless they are there; the name of the table to insert into."""
+    source, statements = _definition(signal, prefix, targets or {})
+    for statement in statements:
+        client.command(statement, settings=_known(client, FASTER_PLANNING))
+    return source
+
+
+def _definition(
+    signal: Signal, prefix: str = "", targets: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, list[str]]:
+    """The name of a signal's table, and the statements that make it and what hangs on it."""
+    if signal is Signal.TRACES:
+        structure, row, rows_of = wire.traces_structure(), view.SPAN_ROW, view.span_rows
+    else:
+        structure, row, rows_of = wire.logs_structure(), view.RECORD_ROW, view.record_rows
+    selects: dict[str, Callable[[str], str]] = {
+        "spans": view.spans,
+        "log_records": view.log_records,
+        "verdicts": lambda rows: view.verdicts(rows, signal),
+        "labels": lambda rows: view.labels(rows, signal),
+    }
+    definition = [structure, row, rows_of(""), *(selects[table]("") for table in TABLES[signal])]
+    version = hashlib.sha256("\n".join(definition).encode()).hexdigest()[:12]
+    source = f"{prefix}otlp_{signal}_{version}"
+    rows = f"{source}_rows"
+    return source, [
+        f"CREATE TABLE IF NOT EXISTS {source} ({structure}) ENGINE = Null",
+        f"CREATE TABLE IF NOT EXISTS {rows} ({row}) ENGINE = Null",
+        *(
+            f"CREATE MATERIALIZED VIEW IF NOT EXISTS {source}_{table} TO {targets.get(table, table)}"
+            f" AS {selects[table](rows)}"
+            for table in TABLES[signal]
+        ),
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {source}_view TO {rows} AS {rows_of(source)}",
+    ]
+
+
+def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]]) -> str:
+    """How the store decodes a sample otherwise than the reference decoder; '' if alike.
+
+    Everything is as in production but for the tables at the end, which lie in memory and are dropped.
+    """
+    _drop(client, f"{CANARY}\\_%", older_than_s=3600)
+    prefix = f"{CANARY}_{uuid.uuid4().hex[:12]}_"
+    try:
+        for signal in Signal:
+            targets = {table: f"{prefix}{signal}_{table}" for table in TABLES[signal]}
+            for table, target in targets.items():
+                client.command(f"CREATE TABLE {target} ENGINE = Memory AS SELECT * FROM {table} WHERE false")
+            sources = {signal: _create(client, signal, prefix, targets)}
+            Insertion(sources, settings, types).insert_natively(client, signal, sample(signal), prefix)
+            if found := difference(client, signal, targets):
+                return found
+    except (PermanentError, DatabaseError) as error:
+        if _code(error) in PASSING_CODES:
+            raise
+        return str(error)
+    finally:
+        _drop(client, prefix.replace("_", "\\_") + "%", older_than_s=0)
+    return ""
+
+
+def _drop(client: Client, pattern: str, older_than_s: int, but: Iterable[str] = ()) -> None:
+    """Drop tables and views by name, sources before what hangs on them, so that no insert ever runs into nothing."""
+    kept = tuple(but)
+    found = client.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE {pattern:String}"
+        " AND metadata_modification_time <= now() - {older_than_s:UInt32} ORDER BY length(name)",
+        parameters={"pattern": pattern, "older_than_s": older_than_s},
+    )
+    for (name,) in found.result_rows:
+        if not name.startswith(kept):
+            client.command("DROP TABLE IF EXISTS {name:Identifier}", {"name": name})
+
+
+def _make_durable(client: Client, table: str) -> None:
+    current = client.query(
+        "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+        parameters={"table": table},
+    ).result_rows[0][0]
+    if missing := [f"{name} = {value}" for name, value in DURABLE.items() if f"{name} = {value}" not in current]:
+        client.command(f"ALTER TABLE {table} MODIFY SETTING {', '.join(missing)}")
+
+
+def _known(client: Client, settings: Settings) -> dict[str, str | int]:
+    return {name: value for name, value in settings.items() if name in client.server_settings}
+
+
+def _types(client: Client, table: str) -> dict[str, str]:
+    found = client.query("DESCRIBE TABLE {table:Identifier}", parameters={"table": table}).result_rows
+    return {row[0]: row[1] for row in found}
+
+
+def _schema(signal: Signal, by_text: bool) -> Settings:
+    """Where the store finds the protobuf schema of a segment: in the insert itself, or in a file of its own machine."""
+    if by_text:
+        return {"format_schema": PROTO[signal].read_text(), "format_schema_message_name": MESSAGE}
+    return {"format_schema": f"{PROTO[signal].resolve()}:{MESSAGE}"}
+
+
+@contextlib.contextmanager
+def _told(what: str, refuses: bool = True) -> Iterator[None]:
+    """Turns what the store answers into the two kinds of failure.
+
+    Args:
+        what: what failed, the beginning of a sentence.
+        refuses: whether errors about the bytes are permanent.
+    """
+    try:
+        yield
+    except ClickHouseError as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
+        if refuses and (_code(error) in REFUSED_CODES or isinstance(error, DataError)):
+            raise PermanentError(f"{what}: {reason}") from error
+        raise RetryableError(f"{what}: {reason}") from error
+
+
+def _code(error: Exception) -> int | None:
+    """ClickHouse's code of an error; None if it came from elsewhere."""
+    return error.code if isinstance(error, Error) else None

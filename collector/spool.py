@@ -1,0 +1,375 @@
+"""The spool: what was accepted, on disk, until the store has it.
+
+One thread writes. Requests that arrive while it waits for the disk share the next fsync, and each is answered
+after its own. A file is a segment: it holds one signal, is only ever appended to, and once closed never changes,
+so that its name can be the token under which the store takes it once.
+"""
+
+import dataclasses
+import fcntl
+import logging
+import os
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, record
+from thinkmeter.collector.refusal import Deferred, Reason
+from thinkmeter.collector.segment import Signal
+from thinkmeter.collector.settings import CollectorSettings
+from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.schema.errors import ThinkmeterError
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".segment"
+FILE_NAME = re.compile(r"(?P<id>(?P<signal>traces|logs)-(?P<time_ns>\d{20})-[0-9a-f]{32})\.segment")
+FULL_RETRY_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Segment:
+    """A file that will not change any more.
+
+    Attributes:
+        segment_id: unique for ever; the token of its insert.
+        size: bytes of it that are on disk.
+        received_s: when its first request was received, Unix time.
+    """
+
+    path: Path
+    segment_id: str
+    size: int
+    received_s: float
+
+    def read(self) -> Contents:
+        """Its frames.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        with self.path.open("rb") as file:
+            return read_records(file.read(self.size), marker(self.segment_id))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Append:
+    signal: Signal
+    frame: bytes
+    items: int
+    done: Future[None]
+
+    @property
+    def size(self) -> int:
+        return HEADER.size + len(self.frame)
+
+
+@dataclasses.dataclass(slots=True)
+class _OpenFile:
+    path: Path
+    segment_id: str
+    descriptor: int
+    opened_s: float
+    received_s: float
+    size: int = 0
+    items: int = 0
+    synced: int = 0
+    unsynced: list[_Append] = dataclasses.field(default_factory=list)
+
+    def write(self, append: _Append) -> None:
+        rest = memoryview(record(marker(self.segment_id), append.frame, append.items))
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
+        self.size += append.size
+        self.items += append.items
+        self.unsynced.append(append)
+
+    def as_segment(self) -> Segment:
+        return Segment(self.path, self.segment_id, self.synced, self.received_s)
+
+
+class Spool:
+    """Segments of a directory, those that an earlier process left included."""
+
+    def __init__(self, directory: Path, settings: CollectorSettings, telemetry: Telemetry) -> None:
+        """Take hold of the directory and begin to write.
+
+        Raises:
+            ThinkmeterError: the directory cannot be used, or another collector uses it.
+        """
+        self._directory = directory
+        self._settings = settings
+        self._telemetry = telemetry
+        self._lock_file = _lock(directory)
+        self._changed = threading.Condition()
+        self._pending: list[_Append] = []
+        self._open: dict[Signal, _OpenFile] = {}
+        self._closed: dict[Signal, deque[Segment]] = {signal: deque() for signal in Signal}
+        self._hungry: set[Signal] = set()
+        self._stopping = False
+        self._bytes = 0
+        self._find_segments()
+        telemetry.spool_bytes.set_function(lambda: self._bytes)
+        for signal in Signal:
+            telemetry.spool_segments.labels(signal).set_function(partial(len, self._closed[signal]))
+            telemetry.lag_s.labels(signal).set_function(partial(self.lag_s, signal))
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread.start()
+
+    def append(self, signal: Signal, frame: bytes, items: int) -> Future[None]:
+        """Put a frame on disk; the future is done once it is there.
+
+        The future's exception, if any, is a Deferred: nothing of the frame was kept.
+
+        Raises:
+            Deferred: the spool or the disk is full, or the collector stops.
+        """
+        append = _Append(signal, frame, items, Future())
+        append.done.set_running_or_notify_cancel()  # a sender that hangs up cannot take it back
+        with self._changed:
+            if self._stopping:
+                raise Deferred(Reason.STOPPING, "the collector is stopping")
+            self._refuse_if_full(append.size)
+            self._bytes += append.size
+            self._pending.append(append)
+            self._changed.notify_all()
+        return append.done
+
+    def take(self, signal: Signal) -> Segment | None:
+        """The oldest segment that waits; blocks until there is one. None once the spool is closed and holds none.
+
+        It stays the oldest until it is removed.
+        """
+        with self._changed:
+            while not self._closed[signal]:
+                if self._stopping and not self._thread.is_alive():
+                    return None
+                self._hungry.add(signal)
+                self._changed.notify_all()
+                self._changed.wait()
+            self._hungry.discard(signal)
+            return self._closed[signal][0]
+
+    def remove(self, signal: Signal) -> None:
+        """Delete the oldest segment, which the store has."""
+        with self._changed:
+            segment = self._closed[signal].popleft()
+            self._bytes -= segment.size
+            self._changed.notify_all()
+        try:
+            segment.path.unlink()
+        except OSError as error:
+            # It will be sent again at the next start, under the same token.
+            log.warning("the segment %s is stored but cannot be deleted: %s", segment.path, error)
+
+    def close(self) -> None:
+        """Refuse what comes from now on, put what is underway on disk, and hand over every segment."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join()
+        with self._changed:
+            self._changed.notify_all()
+        self._lock_file.close()
+
+    def wait_until_empty(self, timeout_s: float) -> bool:
+        """Wait until the store has everything; whether it does."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not self._pending and not self._open and not any(self._closed.values()), timeout_s
+            )
+
+    def lag_s(self, signal: Signal) -> float:
+        """Age of the oldest request that the store does not have, in seconds; 0 if it has all."""
+        with self._changed:
+            received = [segment.received_s for segment in list(self._closed[signal])[:1]]
+            if signal in self._open:
+                received.append(self._open[signal].received_s)
+        return max(0.0, time.time() - min(received)) if received else 0.0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """On disk, or about to be."""
+        return self._bytes
+
+    def refusal(self) -> str:
+        """Why a request would be put off now; empty if it would not."""
+        with self._changed:
+            try:
+                self._refuse_if_full(0)
+            except Deferred as full:
+                return str(full)
+        return ""
+
+    def _refuse_if_full(self, size: int) -> None:
+        if self._bytes + size > self._settings.max_spool_bytes:
+            raise Deferred(
+                Reason.SPOOL_FULL,
+                f"the spool is full: {self._bytes} of {self._settings.max_spool_bytes} bytes wait for the store",
+                FULL_RETRY_S,
+            )
+        disk = os.statvfs(self._directory)
+        free = disk.f_bavail * disk.f_frsize
+        reserve = self._settings.min_free_disk_bytes
+        if free < reserve + size:
+            problem = f"the disk of the spool is full: {free} bytes are free, {reserve} of them for the store"
+            raise Deferred(Reason.DISK, problem, FULL_RETRY_S)
+
+    # --- the writing thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._pending and not self._stopping and not self._ripe():
+                    self._changed.wait(self._ripe_in_s())
+                batch, self._pending = self._pending, []
+                stopping = self._stopping
+            for signal in Signal:
+                appends = [append for append in batch if append.signal is signal]
+                if appends:
+                    self._commit(signal, appends)
+            for signal in list(self._open) if stopping else self._ripe():
+                self._hand_over(signal)
+            if stopping:
+                return
+
+    def _ripe(self) -> list[Signal]:
+        # Only while the writer waits: as long as it is busy, or the store is away, the file had better grow.
+        return [s for s in self._hungry if s in self._open and self._remaining_s(self._open[s]) <= 0]
+
+    def _ripe_in_s(self) -> float | None:
+        remaining = [self._remaining_s(self._open[s]) for s in self._hungry if s in self._open]
+        return max(0.0, min(remaining)) if remaining else None
+
+    def _remaining_s(self, file: _OpenFile) -> float:
+        return file.opened_s + self._settings.segment_age_s - time.monotonic()
+
+    def _commit(self, signal: Signal, appends: Sequence[_Append]) -> None:
+        waiting = deque(appends)
+        try:
+            while waiting:
+                file = self._open.get(signal) or self._create(signal)
+                while waiting and self._has_room(file, waiting[0]):
+                    file.write(waiting[0])
+                    waiting.popleft()
+                self._sync(file)
+                if waiting or file.items >= self._settings.segment_spans or file.size >= self._settings.segment_bytes:
+                    self._hand_over(signal)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the senders must not wait for ever
+            unsynced = self._cut(signal)
+            self._put_off([*unsynced, *waiting], error)
+
+    def _has_room(self, file: _OpenFile, append: _Append) -> bool:
+        return file.size == 0 or (
+            file.items + append.items <= self._settings.segment_spans
+            and file.size + append.size <= self._settings.segment_bytes
+        )
+
+    def _create(self, signal: Signal) -> _OpenFile:
+        segment_id = new_segment_id(signal)
+        path = self._directory / f"{segment_id}{SUFFIX}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        file = _OpenFile(path, segment_id, descriptor, time.monotonic(), time.time())
+        with self._changed:
+            self._open[signal] = file
+        _sync_directory(self._directory)
+        return file
+
+    def _sync(self, file: _OpenFile) -> None:
+        if file.synced == file.size:
+            return
+        started_s = time.monotonic()
+        os.fdatasync(file.descriptor)
+        self._telemetry.fsync_s.observe(time.monotonic() - started_s)
+        file.synced = file.size
+        done, file.unsynced = file.unsynced, []
+        for append in done:
+            append.done.set_result(None)
+
+    def _hand_over(self, signal: Signal) -> None:
+        with self._changed:
+            file = self._open.pop(signal)
+            if file.synced:
+                self._closed[signal].append(file.as_segment())
+            self._changed.notify_all()
+        try:
+            os.close(file.descriptor)
+        except OSError as error:
+            log.warning("%s: %s", file.path, error)  # its bytes were synced before
+
+    def _cut(self, signal: Signal) -> list[_Append]:
+        """End the open file where it was last safe; the appends that are not in it."""
+        file = self._open.get(signal)
+        if file is None:
+            return []
+        try:
+            if file.synced:
+                # After a failed fsync nothing is known of the pages, so that the file is not used any further.
+                os.ftruncate(file.descriptor, file.synced)
+                os.fdatasync(file.descriptor)
+            else:
+                file.path.unlink()
+        except OSError as error:
+            # Its size bounds what this process reads; a later one may find frames whose senders were put off.
+            log.warning("the end of %s cannot be cut: %s", file.path, error)
+        unsynced, file.unsynced = file.unsynced, []
+        self._hand_over(signal)
+        return unsynced
+
+    def _put_off(self, appends: Sequence[_Append], error: Exception) -> None:
+        log.error("the spool in %s cannot be written: %s", self._directory, error)
+        refusal = f"the spool cannot be written: {error.strerror if isinstance(error, OSError) else error}"
+        with self._changed:
+            self._bytes -= sum(append.size for append in appends)
+        for append in appends:
+            append.done.set_exception(Deferred(Reason.DISK, refusal, FULL_RETRY_S))
+
+    # --- start ----------------------------------------------------------------------------------------
+
+    def _find_segments(self) -> None:
+        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+            name = FILE_NAME.fullmatch(path.name)
+            if name is None:
+                log.warning("%s is not a segment of this spool and is left alone", path)
+                continue
+            segment = Segment(path, name["id"], path.stat().st_size, int(name["time_ns"]) / 1e9)
+            self._closed[Signal(name["signal"])].append(segment)
+            self._bytes += segment.size
+
+
+def _lock(directory: Path) -> IO[str]:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sync_directory(directory.parent)
+        lock = (directory / "lock").open("a+")
+    except OSError as error:
+        raise ThinkmeterError(
+            f"the spool directory {directory} cannot be used: {error.strerror}; name another with --data"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise ThinkmeterError(
+            f"the spool {directory} is in use by process {owner}; stop that collector or name another with --data"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,334 @@
+"""ClickHouse's SQL of the decoding, made from the table of dialects.
+
+Two steps, since a query over OTLP's nested types is costly to plan and one over flat columns is not:
+
+    segment of spans -> span rows (names and texts of attributes) -> spans, verdicts, labels
+    segment of logs -> record rows -> log_records, verdicts, labels
+
+What lies between is a table that keeps nothing (engine Null), as is the segment's own. Each function here returns the
+SELECT of one view over a table of that name. `reference` says the same in Python.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from thinkmeter.collector.dialects import expressions
+from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.segment import Signal
+from thinkmeter.collector.sql import layered, listed, quoted, selected
+from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
+from thinkmeter.schema import attributes as a
+
+EARLIEST_NANO: Final = 946_684_800 * 10**9
+"""2000-01-01: a time before it is no time."""
+AHEAD_NS: Final = 86_400 * 10**9
+"""A time that lies further ahead of the receipt than a day is none either."""
+
+SPAN_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+STATUSES: Final = ("unset", "ok", "error")
+SEVERITIES: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+"""OTLP's enumerations as the store spells them; its severity numbers count four steps of each from 1."""
+NO_ERROR_TYPE: Final = "_OTHER"
+"""The conventions' word for an error of which no type is known."""
+
+RATIO_SAMPLED: Final = r"(?:^|,)[ \t]*ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;, \t]|$)"
+"""In a tracestate: the threshold below which a trace's random value was dropped, 56 bits, zeros at its end left out."""
+KEPT_SHARE: Final = f"1 - reinterpretAsUInt64(reverse(unhex(rightPad(dropped, 14, '0')))) / {2**56}"
+
+SPAN_ROW: Final = (
+    "project String, received_nano UInt64, resource_attributes Map(LowCardinality(String), String),"
+    " scope_name String, scope_version String, trace_id String, span_id String, parent_span_id String,"
+    " trace_state String, name String, kind_code Int32, start_nano UInt64, end_nano UInt64, status_code Int32,"
+    " status_message String, keys Array(String), texts Array(String), event_nanos Array(UInt64),"
+    " event_names Array(String), event_keys Array(Array(String)), event_texts Array(Array(String))"
+)
+RECORD_ROW: Final = (
+    "project String, received_nano UInt64, resource_attributes Map(LowCardinality(String), String), scope_name String,"
+    " record_nano UInt64, observed_nano UInt64, severity_code Int32, severity_text String, body String,"
+    " trace_id String, span_id String, own_event_name String, keys Array(String), texts Array(String)"
+)
+"""Columns of what lies between: OTLP flat, times in nanoseconds since 1970, ids in hex."""
+
+
+def span_rows(segments: str) -> str:
+    """Segments of spans -> one row a span."""
+    return f"""
+SELECT project, received_nano, resource_attributes, scope_name, scope_version,
+  {_id("s.trace_id")} AS trace_id, {_id("s.span_id")} AS span_id, {_id("s.parent_span_id")} AS parent_span_id,
+  s.trace_state AS trace_state, s.name AS name, s.kind AS kind_code, s.start AS start_nano, s.end AS end_nano,
+  s.status.code AS status_code, s.status.message AS status_message,
+  s.attributes.key AS keys,
+  {texts("s.attributes.value", SPAN_DEPTH)} AS texts,
+  s.events.time AS event_nanos, s.events.name AS event_names, s.events.attributes.key AS event_keys,
+  arrayMap(e -> arrayMap(v -> {text("v", EVENT_DEPTH)}, e.value), s.events.attributes) AS event_texts
+FROM ({_unnested(segments, "spans", "s")})"""
+
+
+def record_rows(segments: str) -> str:
+    """Segments of log records -> one row a record."""
+    return f"""
+SELECT project, received_nano, resource_attributes, scope_name,
+  r.time AS record_nano, r.observed AS observed_nano, r.severity AS severity_code, r.severity_text AS severity_text,
+  {text("r.body", LOG_DEPTH)} AS body,
+  {_id("r.trace_id")} AS trace_id, {_id("r.span_id")} AS span_id, r.event_name AS own_event_name,
+  r.attributes.key AS keys,
+  {texts("r.attributes.value", LOG_DEPTH)} AS texts
+FROM ({_unnested(segments, "records", "r")})"""
+
+
+def spans(rows: str) -> str:
+    """Rows of spans -> the table `spans`."""
+    exception = "indexOf(event_names, 'exception')"
+    first_chunk = [f"event_nanos[indexOf(event_names, {quoted(event)})]" for event in f.FIRST_CHUNK_EVENTS]
+    around = {
+        "span_nano": _first_time("start_nano", "end_nano"),
+        "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
+        "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
+        "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
+        "keeps": expressions.kept(),
+    }
+    *layers, counted = [*expressions.reading(), *expressions.meaning()]
+    return layered(rows, _columns(SPAN_ROW), [*layers, {**counted, **around}, _span_columns()])
+
+
+def log_records(rows: str) -> str:
+    """Rows of log records -> the table `log_records`."""
+    columns = {
+        **_same("project", "trace_id", "span_id", "body", "scope_name", "resource_attributes"),
+        "received": _time("received_nano"),
+        "time": _time(_first_time("record_nano", "observed_nano")),
+        "event_name": _event_name(),
+        "severity": f"multiIf(severity_text != '', severity_text, severity_code BETWEEN 1 AND 24,"
+        f" [{listed(SEVERITIES)}][intDiv(severity_code - 1, 4) + 1], '')",
+        **_resource_columns(),
+        "attributes": "mapFromArrays(keys, texts)",
+        # a JSON list is unambiguous; it holds everything that tells one record from another
+        "content_hash": "halfMD5(toJSONString(arrayConcat([trace_id, span_id, own_event_name, toString(severity_code),"
+        " severity_text, body, scope_name], keys, texts)))",
+    }
+    return f"""
+SELECT
+  {selected(columns)}
+FROM {rows}"""
+
+
+def verdicts(rows: str, signal: Signal) -> str:
+    """Rows of spans or of log records -> the table `verdicts`: evaluations that are no ground truth."""
+    columns = {
+        "sample": _whole("sample_number", 0),
+        "verifier": _evaluated(a.EVALUATION_NAME),
+        "version": _evaluated(a.VERIFIER_VERSION),
+        "score": "score_number",
+        "threshold": "threshold_number",
+        "passed": f"multiIf(score_label IN ({listed(f.PASSED)}), true, score_label IN ({listed(f.FAILED)}), false,"
+        " score_number >= threshold_number)",
+    }
+    return _evaluations(rows, signal, columns, "!=")
+
+
+def labels(rows: str, signal: Signal) -> str:
+    """Rows of spans or of log records -> the table `labels`: evaluations that are ground truth."""
+    columns = {
+        "correct": f"multiIf(score_label IN ({listed(f.CORRECT)}), true,"
+        f" score_label IN ({listed(f.INCORRECT)}), false,"
+        " isNotNull(threshold_number), score_number >= threshold_number,"
+        " score_number = 1, true, score_number = 0, false, NULL)",
+        "source": f"lower({_evaluated(a.LABEL_SOURCE)})",
+        "labeler": _evaluated(a.LABEL_BY),
+        "sampling_probability": "if(sampling_number > 0 AND sampling_number <= 1, sampling_number, NULL)",
+    }
+    return _evaluations(rows, signal, columns, "=")
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def _span_columns() -> dict[str, str]:
+    counts = {
+        "input_tokens": "input",
+        "cache_read_tokens": "cache_read_count",
+        "cache_write_tokens": "cache_write_count",
+        "cache_write_1h_tokens": "cache_write_1h_count",
+        "output_tokens": "output",
+        "thinking_tokens": "thinking",
+    }
+    said = ("request_model", "response_model", "response_id", "request_id", "task", "strategy", "role", "phase")
+    return {
+        **_same("project", "trace_id", "span_id", "parent_span_id", "trace_state", "name", "status_message"),
+        **_same("scope_name", "scope_version", "resource_attributes", "event_names"),
+        **{column: f"said_{column}" for column in (*said, "user_id", "session_id", "usage_raw")},
+        # what an agent or a tool sums up over its calls is no call's
+        **{
+            column: f"if(meant_class = 'inference' AND {count} >= 0, toInt64({count}), NULL)"
+            for column, count in counts.items()
+        },
+        **_resource_columns(),
+        "received": _time("received_nano"),
+        "kind": _enumerated("kind_code", SPAN_KINDS),
+        "time": _time("span_nano"),
+        "duration_ns": f"if({_is_time('start_nano')} AND {_is_time('end_nano')} AND end_nano > start_nano,"
+        " end_nano - start_nano, 0)",
+        "status": _enumerated("status_code", STATUSES),
+        "dialect": expressions.dialect_name(),
+        "span_class": "meant_class",
+        "operation": "meant_operation",
+        "provider": "meant_provider",
+        "tier": "if(said_tier IN (1, 2, 3), toUInt8(said_tier), NULL)",
+        "attempt": _whole("said_attempt", 1),
+        "sample": _whole("said_sample", 0),
+        "service_tier": "meant_service_tier",
+        "effort": "meant_effort",
+        "budget_tokens": "if(meant_budget >= 0, toInt64(meant_budget), NULL)",
+        "thinking_source": "if(meant_class = 'inference', source, '')",
+        "reported_cost_usd": "multiIf(said_reported_cost_usd >= 0, said_reported_cost_usd,"
+        f" said_reported_cost_ticks >= 0, said_reported_cost_ticks / {f.TICKS_PER_USD}, NULL)",
+        "time_to_first_chunk_ms": "multiIf(said_time_to_first_chunk_s >= 0, said_time_to_first_chunk_s * 1000,"
+        f" {_is_time('start_nano')} AND {_is_time('first_chunk_nano')} AND first_chunk_nano > start_nano,"
+        " (first_chunk_nano - start_nano) / 1000000, NULL)",
+        "time_to_first_answer_ms": "if(said_time_to_first_answer_s >= 0, said_time_to_first_answer_s * 1000, NULL)",
+        "finish_reason": "meant_finish_reason",
+        "error_type": "multiIf(said_error_type != '', said_error_type, status_code != 2, '',"
+        f" exception_type != '', exception_type, {quoted(NO_ERROR_TYPE)})",
+        "sampling_probability": "multiIf(said_sampling_probability > 0 AND said_sampling_probability <= 1,"
+        f" said_sampling_probability, dropped != '', nullIf({KEPT_SHARE}, 0), NULL)",
+        "attributes": "mapFromArrays(arrayFilter((key, keep) -> keep, keys, keeps),"
+        " arrayFilter((value, keep) -> keep, texts, keeps))",
+        "event_times": f"arrayMap(at -> {_time('if(' + _is_time('at') + ', at, span_nano)')}, event_nanos)",
+        "event_attributes": "arrayMap((names, values) -> mapFromArrays(names, values), event_keys, event_texts)",
+    }
+
+
+def _evaluations(rows: str, signal: Signal, columns: dict[str, str], ground_truth: str) -> str:
+    """Columns over evaluations, which are events of spans or log records, by what kind of evaluation they are."""
+    common = {
+        **_same("project", "trace_id", "span_id"),
+        "received": _time("received_nano"),
+        "time": _time("evaluation_nano"),
+        "request_id": _evaluated(a.REQUEST_ID),
+        "attempt": _whole("attempt_number", 1),
+        "response_id": _evaluated(a.RESPONSE_ID),
+        "explanation": _evaluated(a.EVALUATION_EXPLANATION),
+    }
+    numbers = {
+        "attempt_number": a.ATTEMPT,
+        "sample_number": a.SAMPLE,
+        "score_number": a.EVALUATION_SCORE_VALUE,
+        "threshold_number": a.VERDICT_THRESHOLD,
+        "sampling_number": a.LABEL_SAMPLING_PROBABILITY,
+    }
+    read = {column: _number(_evaluated(name)) for column, name in numbers.items()}
+    read["score_label"] = f"lower({_evaluated(a.EVALUATION_SCORE_LABEL)})"
+    return f"""
+SELECT
+  {selected({**common, **columns})}
+FROM (
+  SELECT *,
+    {selected(read)}
+  FROM ({_of_spans(rows) if signal is Signal.TRACES else _of_records(rows)}
+  )
+  WHERE {_evaluated(a.EVALUATION_KIND)} {ground_truth} 'ground_truth'
+)"""
+
+
+def _of_spans(rows: str) -> str:
+    """Evaluations among the events of spans. What one does not say of the request, its span says."""
+    inherited = listed((a.REQUEST_ID, a.ATTEMPT, a.SAMPLE))
+    event = quoted(a.EVALUATION_EVENT)
+    own = ", ".join(
+        f"arrayFilter((x, event) -> event = {event}, {column}, event_names)"
+        for column in ("event_nanos", "event_keys", "event_texts")
+    )
+    return f"""
+    SELECT project, received_nano, trace_id, span_id,
+      {_first_time("evaluation.1", "start_nano", "end_nano")} AS evaluation_nano,
+      arrayConcat(evaluation.2, arrayFilter(key -> key IN ({inherited}), keys)) AS evaluated_keys,
+      arrayConcat(evaluation.3, arrayFilter((value, key) -> key IN ({inherited}), texts, keys)) AS evaluated_texts
+    FROM (
+      SELECT *, arrayJoin(arrayZip({own})) AS evaluation
+      FROM {rows}
+      WHERE has(event_names, {event})
+    )"""
+
+
+def _of_records(rows: str) -> str:
+    """Evaluations among log records."""
+    return f"""
+    SELECT project, received_nano, trace_id, span_id,
+      {_first_time("record_nano", "observed_nano")} AS evaluation_nano,
+      keys AS evaluated_keys, texts AS evaluated_texts
+    FROM {rows}
+    WHERE {_event_name()} = {quoted(a.EVALUATION_EVENT)}"""
+
+
+def _evaluated(name: str) -> str:
+    return f"evaluated_texts[indexOf(evaluated_keys, {quoted(name)})]"
+
+
+def _number(value: str) -> str:
+    """A finite number, or NULL."""
+    return f"if(isFinite(toFloat64OrNull({value})), toFloat64OrNull({value}), NULL)"
+
+
+def _whole(number: str, least: int) -> str:
+    """A whole number from `least` on, or NULL."""
+    return f"if({number} >= {least} AND {expressions.count(number)} >= 0, toUInt32({number}), NULL)"
+
+
+def _unnested(segments: str, contents: str, alias: str) -> str:
+    """One row for each span or record of a segment.
+
+    Joining an array repeats whatever stands beside it. So each level takes out what it needs before it goes deeper,
+    and never carries the level that it came from: a whole request would be repeated for every span.
+    """
+    resource = f"mapFromArrays(r.resource.attributes.key, {texts('r.resource.attributes.value', RESOURCE_DEPTH)})"
+    return f"""
+SELECT project, received_nano, resource_attributes, scope_name, scope_version, arrayJoin({contents}) AS {alias} FROM (
+SELECT project, received_nano, resource_attributes, s.scope.name AS scope_name, s.scope.version AS scope_version,
+  s.{contents} AS {contents} FROM (
+SELECT project, received_nano, resource_attributes, arrayJoin(scopes) AS s FROM (
+SELECT project, received_nano, {resource} AS resource_attributes, r.scopes AS scopes FROM (
+SELECT project, received_nano, arrayJoin(resources) AS r FROM (
+SELECT b.project AS project, b.received AS received_nano, b.resources AS resources FROM (
+SELECT arrayJoin(bodies) AS b FROM {segments}))))))"""
+
+
+def _columns(structure: str) -> list[str]:
+    return re.findall(r"(?:^|, )([a-z_]+) [A-Z]", structure)
+
+
+def _same(*columns: str) -> dict[str, str]:
+    return {column: column for column in columns}
+
+
+def _resource_columns() -> dict[str, str]:
+    environments = [f"resource_attributes[{quoted(name)}]" for name in (a.ENVIRONMENT, "deployment.environment")]
+    return {
+        "service_name": f"resource_attributes[{quoted(a.SERVICE_NAME)}]",
+        "environment": f"if({environments[0]} != '', {environments[0]}, {environments[1]})",
+    }
+
+
+def _event_name() -> str:
+    return "if(own_event_name != '', own_event_name, texts[indexOf(keys, 'event.name')])"
+
+
+def _enumerated(code: str, names: Sequence[str]) -> str:
+    return f"transform({code}, {list(range(len(names)))}, [{listed(names)}], {quoted(names[0])})"
+
+
+def _id(raw: str) -> str:
+    """Hex, lower case; '' for none, and for the zeros that stand for none."""
+    return f"if({raw} IN (unhex('{'00' * 8}'), unhex('{'00' * 16}')), '', lower(hex({raw})))"
+
+
+def _is_time(nano: str) -> str:
+    return f"({nano} >= {EARLIEST_NANO} AND {nano} <= received_nano + {AHEAD_NS})"
+
+
+def _first_time(*nanos: str) -> str:
+    return f"multiIf({', '.join(f'{_is_time(nano)}, {nano}' for nano in nanos)}, received_nano)"
+
+
+def _time(nano: str) -> str:
+    return f"fromUnixTimestamp64Nano(toInt64({nano}), 'UTC')"

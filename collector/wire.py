@@ -1,0 +1,153 @@
+"""OTLP as ClickHouse sees it: the structure of a segment, and the text of a value.
+
+Every value becomes text, as it stands in the maps of attributes:
+
+| value | text |
+|---|---|
+| string | as it is |
+| int, double, bool | as ClickHouse writes them: `5`, `0.1`, `1e21`, `nan`, `true` |
+| bytes | base64 |
+| list, map | JSON, as deep as below; deeper lists and maps are `null`, and so are nan and infinity |
+| none | empty |
+
+Depth costs time at every insert, whether or not it is used, so it is what each place needs: an attribute of a span
+may be a list of lists or a map of maps; the messages that log records carry are lists of maps of lists of maps.
+"""
+
+from typing import Final
+
+RESOURCE_DEPTH: Final = 1
+SPAN_DEPTH: Final = 2
+EVENT_DEPTH: Final = 1
+LOG_DEPTH: Final = 4
+"""Levels of lists and maps that are read, by place."""
+
+KINDS: Final = ("none", "text", "flag", "int", "real", "list", "map", "bytes")
+"""Which member of a value is set, in the order of OTLP's field numbers."""
+
+SCALARS: Final = ("kind", "text", "flag", "int", "real", "bytes")
+"""What a value consists of that is no list and no map."""
+
+
+def traces_structure() -> str:
+    """Columns of the table that segments of spans are inserted into."""
+    event = f"Tuple(time UInt64, name String, attributes {_attributes(EVENT_DEPTH)})"
+    span = (
+        "Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32,"
+        f" start UInt64, end UInt64, attributes {_attributes(SPAN_DEPTH)}, events Array({event}),"
+        " status Tuple(message String, code Int32))"
+    )
+    return _segment(f"spans Array({span})")
+
+
+def logs_structure() -> str:
+    """Columns of the table that segments of log records are inserted into."""
+    record = (
+        "Tuple(time UInt64, severity Int32, severity_text String,"
+        f" body {_value(LOG_DEPTH)}, attributes {_attributes(LOG_DEPTH)},"
+        " trace_id String, span_id String, observed UInt64, event_name String)"
+    )
+    return _segment(f"records Array({record})")
+
+
+def texts(values: str, depth: int) -> str:
+    """SQL: the texts of an array of values, given as SQL."""
+    # Most values are scalars or lists of them. Only rows with anything else take the way through all levels.
+    nested = f"arrayExists(kind -> kind = 'map', {values}.kind)"
+    if depth > 1:
+        nested += f" OR arrayExists(kinds -> hasAny(kinds, ['list', 'map']), {values}.list.items.kind)"
+    return f"if({nested}, arrayMap(v -> {text('v', depth)}, {values}), {_flat_texts(values)})"
+
+
+def text(value: str, depth: int) -> str:
+    """SQL: the text of one value, given as SQL."""
+    members = (
+        "''",
+        f"{value}.text",
+        f"toString({value}.flag)",
+        f"toString({value}.int)",
+        f"toString({value}.real)",
+        _list(value, depth),
+        _map(value, depth),
+        f"base64Encode({value}.bytes)",
+    )
+    return _member(members, value)
+
+
+def _flat_texts(values: str) -> str:
+    """The same for scalars and lists of scalars, over each member's own array, which costs a third."""
+    members = [f"{values}.{member}" for member in SCALARS] + [f"{values}.list.items.{member}" for member in SCALARS]
+    elements = [f"e{member}" for member in SCALARS]
+    element = _scalar("e", "toJSONString({})", _finite("{}"), "concat('\"', base64Encode({}), '\"')", "'null'")
+    listed = f"arrayMap(({', '.join(elements)}) -> {element}, {', '.join(f'list_{name}' for name in elements)})"
+    scalar = _scalar("v", "{}", "toString({})", "base64Encode({})", "''")
+    lambda_of = [f"v{member}" for member in SCALARS] + [f"list_{name}" for name in elements]
+    return (
+        f"arrayMap(({', '.join(lambda_of)}) -> if(vkind = 'list',"
+        f" concat('[', arrayStringConcat({listed}, ','), ']'), {scalar}), {', '.join(members)})"
+    )
+
+
+def _scalar(prefix: str, text: str, real: str, encoded: str, otherwise: str) -> str:
+    forms = {"text": text, "flag": "toString({})", "int": "toString({})", "real": real, "bytes": encoded}
+    cases = [f"{prefix}kind = '{member}', {form.replace('{}', prefix + member)}" for member, form in forms.items()]
+    return f"multiIf({', '.join(cases)}, {otherwise})"
+
+
+def _json(value: str, depth: int) -> str:
+    members = (
+        "'null'",
+        f"toJSONString({value}.text)",
+        f"toString({value}.flag)",
+        f"toString({value}.int)",
+        _finite(f"{value}.real"),
+        _list(value, depth),
+        _map(value, depth),
+        f"concat('\"', base64Encode({value}.bytes), '\"')",
+    )
+    return _member(members, value)
+
+
+def _list(value: str, depth: int) -> str:
+    if depth == 0:
+        return "'null'"
+    item = f"i{depth}"
+    return f"concat('[', arrayStringConcat(arrayMap({item} -> {_json(item, depth - 1)}, {value}.list.items), ','), ']')"
+
+
+def _map(value: str, depth: int) -> str:
+    if depth == 0:
+        return "'null'"
+    item = f"e{depth}"
+    entry = f"concat(toJSONString({item}.key), ':', {_json(f'{item}.value', depth - 1)})"
+    return f"concat('{{', arrayStringConcat(arrayMap({item} -> {entry}, {value}.map.items), ','), '}}')"
+
+
+def _member(members: tuple[str, ...], value: str) -> str:
+    """One of several texts by the kind of a value; an array is several times as fast as nested conditions."""
+    return f"[{', '.join(members)}][toInt8({value}.kind) + 1]"
+
+
+def _finite(number: str) -> str:
+    return f"if(isFinite({number}), toString({number}), 'null')"
+
+
+def _segment(contents: str) -> str:
+    return (
+        "id String, bodies Array(Tuple(project String, received UInt64, resources Array(Tuple("
+        f"resource Tuple(attributes {_attributes(RESOURCE_DEPTH)}),"
+        f" scopes Array(Tuple(scope Tuple(name String, version String), {contents}))))))"
+    )
+
+
+def _attributes(depth: int) -> str:
+    return f"Array(Tuple(key String, value {_value(depth)}))"
+
+
+def _value(depth: int) -> str:
+    containers = ""
+    if depth:
+        inner = _value(depth - 1)
+        containers = f"list Tuple(items Array({inner})), map Tuple(items Array(Tuple(key String, value {inner}))), "
+    kinds = ", ".join(f"'{kind}' = {number}" for number, kind in enumerate(KINDS))
+    return f"Tuple(text String, flag Bool, int Int64, real Float64, {containers}bytes String, kind Enum8({kinds}))"

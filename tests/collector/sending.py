@@ -1,0 +1,62 @@
+"""A sender that tries until it is answered. Run as `python -m tests.collector.sending HTTP-PORT JOURNAL FIRST`.
+
+Numbers spans upwards from FIRST, sends them in batches from several threads, and writes each acknowledged batch to the
+journal: `first end attempts`. Ends once standard input does and the batches underway are acknowledged.
+"""
+
+import http.client
+import itertools
+import os
+import random
+import sys
+import threading
+import time
+
+from tests.collector.traffic import spans
+
+THREADS = 4
+LARGEST_BATCH = 200
+
+
+def main() -> None:
+    """Send until standard input ends."""
+    port, journal, first = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    log = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    numbers = itertools.count(first, LARGEST_BATCH)
+    ended = threading.Event()
+    threads = [threading.Thread(target=send, args=(port, log, numbers, ended)) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+def send(port: int, log: int, numbers: "itertools.count[int]", ended: threading.Event) -> None:
+    """One thread's batches, one after the other."""
+    while not ended.is_set():
+        start = next(numbers)
+        end = start + random.randint(1, LARGEST_BATCH)
+        body = spans(range(start, end)).SerializeToString()
+        attempts = 1
+        while not acknowledged(port, body):
+            attempts += 1
+            time.sleep(0.05)
+        os.write(log, b"%d %d %d\n" % (start, end, attempts))
+
+
+def acknowledged(port: int, body: bytes) -> bool:
+    """Whether the collector says that it has the batch."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    main()

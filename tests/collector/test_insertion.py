@@ -1,0 +1,299 @@
+"""Segments arrive once, whole, whoever decodes them; what fails says whether to try again."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
+from thinkmeter.collector.insertion import SMALL_SEGMENT_BYTES, Insertion, install
+from thinkmeter.collector.segment import Signal, closing, frame
+from thinkmeter.schema import attributes as a
+from thinkmeter.schema.errors import PermanentError, RetryableError
+from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.embedded import EmbeddedStore
+from thinkmeter.schema.store.migrate import migrate
+
+CALL = {
+    a.OPERATION_NAME: "chat",
+    a.PROVIDER_NAME: "openai",
+    a.REQUEST_MODEL: "m",
+    a.INPUT_TOKENS: 10,
+    a.OUTPUT_TOKENS: 5,
+}
+
+
+def body(count: int, padding: int = 0, first: int = 1) -> bytes:
+    told: dict[str, Any] = {**CALL, "padding": "x" * padding}
+    return traces([span_of(told, number) for number in range(first, first + count)])
+
+
+def segment(*frames: bytes, name: str = "s") -> bytes:
+    return b"".join([*frames, closing(name)])
+
+
+def big(count: int = 60) -> bytes:
+    """A request that the store decodes itself."""
+    made = body(count, padding=SMALL_SEGMENT_BYTES // count)
+    assert len(made) > SMALL_SEGMENT_BYTES
+    return made
+
+
+def counted(client: Client, table: str = "spans") -> int:
+    return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])
+
+
+@pytest.fixture(scope="module")
+def module_client(store: EmbeddedStore) -> Iterator[Client]:
+    address = store.address.with_database("test_insertion")
+    migrate(address)
+    with connect(address) as connected:
+        yield connected
+        connected.command("DROP DATABASE test_insertion")
+
+
+@pytest.fixture(scope="module")
+def installed(module_client: Client) -> Insertion:
+    return install(module_client, embedded=True)
+
+
+@pytest.fixture
+def emptied(module_client: Client) -> Client:
+    """The module's client, over tables without rows and without a memory of earlier tokens."""
+    for table in ("spans", "log_records", "verdicts", "labels"):
+        module_client.command(f"TRUNCATE TABLE {table}")
+    return module_client
+
+
+@pytest.mark.parametrize("sent", [body(3), big()], ids=["small", "large"])
+def test_the_same_segment_twice_is_stored_once(
+    emptied: Client, installed: Insertion, sent: bytes, request: Any
+) -> None:
+    token = f"twice-{request.node.callspec.id}"
+    whole = segment(frame(sent, "default", RECEIVED), name=token)
+    for _ in range(2):
+        installed.insert_segment(emptied, Signal.TRACES, whole, token)
+    assert counted(emptied) == (3 if len(sent) < SMALL_SEGMENT_BYTES else 60)
+
+
+def test_one_segment_carries_several_projects(emptied: Client, installed: Insertion) -> None:
+    for size, token in ((0, "projects-small"), (SMALL_SEGMENT_BYTES, "projects-large")):
+        frames = [frame(body(2, padding=size), name, RECEIVED) for name in ("one", "zwei ü", "")]
+        installed.insert_segment(emptied, Signal.TRACES, segment(*frames), token)
+        found = emptied.query("SELECT project, count() FROM spans GROUP BY project ORDER BY project").result_rows
+        assert found == [("", 2), ("one", 2), ("zwei ü", 2)]
+        emptied.command("TRUNCATE TABLE spans")
+
+
+def test_verdicts_and_labels_come_from_spans_and_from_logs(emptied: Client, installed: Insertion) -> None:
+    verdict = {a.EVALUATION_NAME: "orm", a.EVALUATION_SCORE_VALUE: 0.4, a.VERDICT_THRESHOLD: 0.7}
+    label = {a.EVALUATION_KIND: "ground_truth", a.EVALUATION_SCORE_VALUE: 1.0, a.LABEL_SOURCE: "human"}
+    told = span_of(
+        {**CALL, a.REQUEST_ID: "r1", a.ATTEMPT: 2}, events=[(a.EVALUATION_EVENT, each) for each in (verdict, label)]
+    )
+    installed.insert_segment(emptied, Signal.TRACES, segment(frame(traces([told]), "default", RECEIVED)), "of-spans")
+    records = [record({**each, a.REQUEST_ID: "r2"}, event=a.EVALUATION_EVENT) for each in (verdict, label)]
+    installed.insert_segment(emptied, Signal.LOGS, segment(frame(logs(records), "default", RECEIVED)), "of-logs")
+    verdicts = "SELECT request_id, attempt, verifier, passed FROM verdicts ORDER BY request_id"
+    assert emptied.query(verdicts).result_rows == [("r1", 2, "orm", False), ("r2", None, "orm", False)]
+    labels = "SELECT request_id, attempt, correct, source FROM labels ORDER BY request_id"
+    assert emptied.query(labels).result_rows == [("r1", 2, True, "human"), ("r2", None, True, "human")]
+    assert counted(emptied, "log_records") == 2
+
+
+def test_spans_of_many_months_are_one_insert(emptied: Client, installed: Insertion) -> None:
+    told = [span_of(CALL, number) for number in range(1, 241)]
+    for number, each in enumerate(told):
+        each.start_time_unix_nano = RECEIVED - number * 31 * 86_400 * 10**9
+    whole = segment(frame(traces(told), "default", RECEIVED))
+    installed.insert_natively(emptied, Signal.TRACES, whole, "months")
+    installed.insert_segment(emptied, Signal.TRACES, whole, "months-rows")
+    assert counted(emptied) == 480
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def cut_inside() -> bytes:
+    """A request whose outermost length is right and whose inside ends early."""
+    made = bytearray(traces([span_of(CALL)], resource={"service.name": "shop"}))
+    end = made.index(b"shop") - 1
+    made[end] += 100
+    return bytes(made)
+
+
+def wrong_wire_type() -> bytes:
+    """A request whose `kind` (field 6) has the wire type of a string, which Python reads past as an unknown field."""
+    made = traces([span_of({}, number=9)])
+    assert made.count(b"\x30\x03") == 1
+    return made.replace(b"\x30\x03", b"\x32\x00")
+
+
+def test_bytes_that_nobody_can_decode_are_refused_for_good(emptied: Client, installed: Insertion) -> None:
+    broken = frame(cut_inside(), "default", RECEIVED)
+    for insert in (installed.insert_natively, installed.insert_segment):
+        with pytest.raises(PermanentError, match="does not take a segment"):
+            insert(emptied, Signal.TRACES, segment(frame(body(2), "default", RECEIVED), broken), "broken")
+    with pytest.raises(PermanentError, match="not an OTLP export request of traces"):
+        installed.insert_frame(emptied, Signal.TRACES, broken, "broken/1")
+    assert counted(emptied) == 0
+
+
+def test_what_the_store_alone_refuses_is_inserted_as_python_reads_it(emptied: Client, installed: Insertion) -> None:
+    odd = frame(wrong_wire_type(), "default", RECEIVED)
+    with pytest.raises(PermanentError):
+        installed.insert_natively(emptied, Signal.TRACES, segment(odd), "odd")
+    for _ in range(2):
+        installed.insert_frame(emptied, Signal.TRACES, odd, "odd/0")
+    assert emptied.query("SELECT span_id, kind FROM spans").result_rows == [(f"{9:016x}", "unspecified")]
+
+
+def test_a_segment_of_the_other_signal_is_refused_or_holds_nothing(emptied: Client, installed: Insertion) -> None:
+    with pytest.raises(PermanentError):
+        installed.insert_frame(emptied, Signal.LOGS, b"\x00garbage", "garbage")
+    assert counted(emptied, "log_records") == 0
+
+
+def test_a_store_without_memory_is_tried_again(emptied: Client, installed: Insertion) -> None:
+    whole = segment(frame(big(), "default", RECEIVED))
+    with pytest.raises(RetryableError):
+        installed.insert_segment(emptied, Signal.TRACES, whole, "memory", {"max_memory_usage": 1_000_000})
+    installed.insert_segment(emptied, Signal.TRACES, whole, "memory")
+    assert counted(emptied) == 60
+
+
+def test_without_its_tables_it_is_tried_again(empty_database: StoreAddress) -> None:
+    with connect(empty_database, database="") as client:
+        client.command(f"CREATE DATABASE {empty_database.database}")
+    with connect(empty_database) as client, pytest.raises(RetryableError, match="could not be prepared"):
+        install(client, embedded=True)
+
+
+def test_tokens_and_rows_outlast_a_killed_store(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path, port=0) as own:
+        migrate(own.address)
+        sent = {"small": frame(body(3), "default", RECEIVED), "large": frame(big(), "other", RECEIVED)}
+        with connect(own.address) as client:
+            before = install(client, embedded=True)
+            for token, part in sent.items():
+                before.insert_segment(client, Signal.TRACES, segment(part), token)
+        own._child.kill()
+        own._child.wait()
+        with pytest.raises(RetryableError), connect(own.address) as client:
+            before.insert_segment(client, Signal.TRACES, segment(sent["small"]), "small")
+        own.restart()
+        with connect(own.address) as client:
+            after = install(client, embedded=True)
+            for token, part in sent.items():
+                after.insert_segment(client, Signal.TRACES, segment(part), token)
+            assert counted(client) == 63
+
+
+# --- getting ready --------------------------------------------------------------------------------
+
+
+def test_rows_are_made_to_last_in_the_embedded_store(module_client: Client, installed: Insertion) -> None:
+    assert installed.native, installed.reason
+    for table in ("spans", "log_records", "verdicts", "labels"):
+        made = module_client.query(f"SHOW CREATE TABLE {table}").result_rows[0][0]
+        assert "fsync_after_insert = 1" in made
+        assert "fsync_part_directory = 1" in made
+
+
+def test_nothing_is_left_of_the_canary_and_of_earlier_versions(module_client: Client, installed: Insertion) -> None:
+    assert installed.native
+    module_client.command("CREATE TABLE otlp_traces_0123456789ab (x Int8) ENGINE = Null")
+    install(module_client, embedded=True)
+    left = module_client.query("SELECT name FROM system.tables WHERE database = currentDatabase()").result_rows
+    assert not [name for (name,) in left if name.startswith("canary") or "0123456789ab" in name]
+
+
+def test_a_store_of_another_version_has_to_prove_itself_again(database: StoreAddress) -> None:
+    comments = "SELECT DISTINCT comment FROM system.tables WHERE database = currentDatabase() AND comment != ''"
+    with connect(database) as client:
+        install(client, embedded=True)
+        [(proof,)] = client.query(comments).result_rows
+        assert proof.endswith(client.server_version)
+        tables = client.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND comment = {proof:String}",
+            parameters={"proof": proof},
+        ).result_rows
+        for (name,) in tables:
+            client.command(f"ALTER TABLE {name} MODIFY COMMENT 'seen on an older one'")
+        assert install(client, embedded=True).native
+        assert client.query(comments).result_rows == [(proof,)]
+
+
+def test_two_collectors_may_start_while_a_third_inserts(database: StoreAddress) -> None:
+    failures: list[BaseException] = []
+    inserted = 0
+
+    def start() -> None:
+        try:
+            with connect(database) as client:
+                assert install(client, embedded=True).native
+        except BaseException as error:  # noqa: BLE001  # told by the test's own thread
+            failures.append(error)
+
+    with connect(database) as client:
+        insertion = install(client, embedded=True)
+        others = [threading.Thread(target=start) for _ in range(2)]
+        for other in others:
+            other.start()
+        while any(other.is_alive() for other in others) or inserted == 0:
+            whole = segment(frame(body(1, first=inserted + 1), "default", RECEIVED))
+            insertion.insert_natively(client, Signal.TRACES, whole, f"segment {inserted}")
+            inserted += 1
+        assert failures == []
+        assert counted(client) == inserted
+
+
+def test_a_server_gets_the_schema_in_the_insert(database: StoreAddress) -> None:
+    with connect(database) as client:
+        insertion = install(client, embedded=False)
+        assert insertion.native, insertion.reason
+        insertion.insert_segment(client, Signal.TRACES, segment(frame(big(), "default", RECEIVED)), "big")
+        assert counted(client) == 60
+
+
+def test_where_the_store_decodes_otherwise_python_inserts_and_says_so(
+    database: StoreAddress, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(database) as client:
+        client.command("ALTER TABLE verdicts MODIFY COLUMN threshold Nullable(Float32)")
+        with caplog.at_level(logging.WARNING, "thinkmeter.collector.insertion"):
+            insertion = install(client, embedded=True)
+        assert not insertion.native
+        assert "verdicts.threshold" in insertion.reason
+        assert insertion.reason in caplog.text
+        insertion.insert_segment(client, Signal.TRACES, segment(frame(big(), "default", RECEIVED)), "big")
+        assert counted(client) == 60
+
+
+def test_how_fast_segments_go_in(emptied: Client, installed: Insertion, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {
+        **CALL,
+        a.RESPONSE_ID: "resp",
+        a.REQUEST_ID: "r",
+        a.TASK: "t",
+        a.TIER: 1,
+        a.USAGE_RAW: '{"prompt_tokens": 10}',
+    }
+    told |= {f"some.attribute.{number}": f"value {number}" for number in range(10)}
+    for count, native in ((20_000, True), (100, True), (100, False)):
+        whole = segment(frame(traces([span_of(told, number + 1) for number in range(count)]), "default", RECEIVED))
+        started = time.perf_counter()
+        if native:
+            installed.insert_natively(emptied, Signal.TRACES, whole, f"speed-{count}")
+        else:
+            installed.insert_segment(emptied, Signal.TRACES, whole, f"speed-{count}-rows")
+        took = time.perf_counter() - started
+        decoder = "store" if native else "Python"
+        with capsys.disabled():
+            print(f"\n{count} spans, {len(whole) / 1e6:.1f} MB, {decoder}: {count / took:,.0f}/s, {took:.3f} s")
+    assert counted(emptied) == 20_200
