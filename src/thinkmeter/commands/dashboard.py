@@ -1,0 +1,44 @@
+"""`thinkmeter dashboard`: the dashboard alone, beside a store that runs elsewhere."""
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from thinkmeter.commands.line import app
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, DataDir, StoreUrl, store_address
+from thinkmeter.dashboards.process import DashboardProcess
+from thinkmeter.schema.errors import ThinkmeterError
+
+WATCH_INTERVAL_S = 0.5
+
+
+@app.command()
+def dashboard(
+    data: DataDir = DEFAULT_DATA_DIR,
+    store_url: StoreUrl = None,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--dashboard-port", min=0, max=65535, help="Port of the dashboard; 0: any free one, which is printed."
+        ),
+    ] = 8501,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--dashboard-host",
+            help="Interface to listen on. It asks nobody who they are: open it to others behind a proxy that does.",
+        ),
+    ] = "127.0.0.1",
+) -> None:
+    """Show the dashboard of a store that runs already, until Ctrl-C or SIGTERM."""
+    address = store_address(data, store_url)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with DashboardProcess(address if store_url else data.expanduser(), port, host=host) as process:
+        typer.echo(f"dashboard  {process.url}")
+        while not ended.wait(WATCH_INTERVAL_S):
+            if not process.running:
+                raise ThinkmeterError("the dashboard ended unexpectedly; its reason stands above")

@@ -1,0 +1,166 @@
+"""The dashboard's process: when it answers, when it ends, and what others can see of it."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboards.conftest import Filled
+from thinkmeter.dashboards.process import DashboardProcess
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.client import StoreAddress
+
+NOWHERE = StoreAddress("127.0.0.1", 1)
+PATIENCE_S = 30.0
+
+# The dashboard's own process, with a thread in it that says what was imported once it is asked to.
+SHOWING_MODULES = """
+import sys, threading, time
+from pathlib import Path
+from thinkmeter.dashboards import server
+asked, told = map(Path, sys.argv[1:])
+def tell():
+    while not asked.exists():
+        time.sleep(0.05)
+    told.with_suffix(".part").write_text("\\n".join(sys.modules))
+    told.with_suffix(".part").rename(told)
+threading.Thread(target=tell, daemon=True).start()
+server.main()
+"""
+
+
+def answers(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as reply:
+        body: bytes = reply.read()
+        return body
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_gone(pid):
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.02)
+
+
+def test_it_starts_on_a_free_port_and_keeps_it() -> None:
+    process = DashboardProcess(NOWHERE, 0)
+    assert not process.running
+    process.start()
+    try:
+        first, port = process.pid, process.port
+        assert port
+        assert answers(f"{process.url}/_stcore/health") == b"ok"
+        process.stop()
+        assert not process.running
+        assert first is not None
+        wait_until_gone(first)
+        process.start()
+        assert process.port == port
+        assert answers(f"{process.url}/_stcore/health") == b"ok"
+    finally:
+        process.stop()
+        process.stop()
+
+
+def test_it_is_ready_while_there_is_a_store_to_read(dashboard: DashboardProcess) -> None:
+    assert answers(f"{dashboard.url}/readyz") == b"ok\n"
+    with DashboardProcess(NOWHERE, 0) as blind, pytest.raises(urllib.error.HTTPError, match="503") as refused:
+        answers(f"{blind.url}/readyz")
+    with refused.value as reply:
+        assert b"does not answer" in reply.read()
+
+
+def test_a_taken_port_is_said(dashboard: DashboardProcess) -> None:
+    with pytest.raises(ThinkmeterError, match=rf"port {dashboard.port} .*choose another with --dashboard-port"):
+        DashboardProcess(NOWHERE, dashboard.port).start()
+    assert dashboard.running
+
+
+def test_nobody_sees_the_password_of_the_store(dashboard: DashboardProcess, filled: Filled) -> None:
+    assert filled.address.password
+    for source in ("cmdline", "environ"):
+        assert filled.address.password.encode() not in Path(f"/proc/{dashboard.pid}/{source}").read_bytes()
+
+
+def test_it_listens_on_loopback_alone(dashboard: DashboardProcess) -> None:
+    listening = {
+        line.split()[1]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{dashboard.pid}/net/{table}").read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{dashboard.port:04X}") and line.split()[3] == "0A"
+    }
+    assert listening == {f"0100007F:{dashboard.port:04X}"}
+
+
+def test_it_ends_with_the_process_that_started_it() -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "import time\n"
+            "from thinkmeter.dashboards.process import DashboardProcess\n"
+            "from thinkmeter.schema.store.client import StoreAddress\n"
+            "process = DashboardProcess(StoreAddress('127.0.0.1', 1), 0)\n"
+            "process.start()\n"
+            "print(process.pid, flush=True)\n"
+            "time.sleep(600)\n",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert not is_gone(child)
+    finally:
+        parent.kill()
+        parent.wait()
+        if parent.stdout:
+            parent.stdout.close()
+    wait_until_gone(child)
+
+
+def test_only_the_package_is_imported_and_no_folder_of_it_by_its_bare_name(
+    page: Page, filled: Filled, tmp_path: Path
+) -> None:
+    asked, told = tmp_path / "asked", tmp_path / "told"
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-c", SHOWING_MODULES, str(asked), str(told)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        process = DashboardProcess(filled.address, 0)
+        process._order(child)
+        port = int(child.stdout.readline())
+        page.goto(f"http://127.0.0.1:{port}/requests")
+        expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+        asked.touch()
+        deadline = time.monotonic() + PATIENCE_S
+        while not told.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        child.stdin.close()
+        child.wait(PATIENCE_S)
+        child.stdout.close()
+    modules = set(told.read_text().splitlines())
+    assert "thinkmeter.dashboards.views.requests" in modules
+    assert modules.isdisjoint({"schema", "sdk", "collector", "alerts", "dashboards"})
