@@ -8,7 +8,7 @@ ifneq ($(REAL_DATA),)
 export THINKMETER_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: test check demo bench stress clean
+.PHONY: test check browser demo bench stress clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml
 	  echo "the packages could not be installed: is the package index reachable?"; exit 1; }
 	@touch $@
 
-test: check
+test: check browser
 	$(BIN)/python -m pytest -m "not stress"
 
 check: $(VENV)/installed
@@ -30,11 +30,16 @@ check: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+browser:
+	@command -v chromium >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "the tests of the dashboard in a browser are skipped: install chromium (Debian: apt-get install chromium)"
+
 demo: $(VENV)/installed
 	$(BIN)/thinkmeter demo
 
 bench: $(VENV)/installed
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.ingest
 
 stress: $(VENV)/installed
 	$(BIN)/python -m pytest -m stress -s

@@ -1,0 +1,121 @@
+"""`thinkmeter demo`: everything on this machine at once, with eight days of traffic made up for the purpose."""
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from thinkmeter.commands.line import app
+
+if TYPE_CHECKING:
+    from thinkmeter.configuration import Configuration
+    from thinkmeter.demo.traffic import DemoTraffic
+    from thinkmeter.pipeline import Pipeline
+
+LIVE_REQUESTS: Final = 20
+"""So many go through the real clients before the report."""
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option("--seed", min=0, max=65535, help="Another seed, other traffic.")] = 7,
+    requests: Annotated[int, typer.Option("--requests", min=1, help="Requests of the history.")] = 7_500,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Directory to keep everything in; default: a temporary one.")
+    ] = None,
+    leave: Annotated[
+        bool | None,
+        typer.Option(
+            "--exit/--stay",
+            help="End after the report, or go on with live traffic until Ctrl-C; default: go on at a terminal.",
+        ),
+    ] = None,
+) -> None:
+    """Run everything on free ports with made-up traffic, and print the report of all four metrics.
+
+    Eight days of history are replayed through the SDK, then live requests go through the real clients of OpenAI,
+    Anthropic and Gemini to a stand-in on this machine: no key is needed and nothing leaves it. What is true of every
+    request is in a file, written before it is sent.
+    """
+    from thinkmeter.commands.report import report
+    from thinkmeter.commands.up import end_on_signal, print_places
+    from thinkmeter.demo.traffic import DemoTraffic
+    from thinkmeter.pipeline import Pipeline
+
+    stay = sys.stdin.isatty() if leave is None else not leave
+    console = Console(highlight=False, soft_wrap=True)
+    configuration = demo_configuration()
+    with (
+        _directory(data) as folder,
+        Pipeline(configuration, folder, store_port=0, dashboard_port=0 if stay else None) as pipeline,
+    ):
+        print_places(console, pipeline, folder, configuration)
+        url = f"http://127.0.0.1:{pipeline.collector.http_port}"
+        with contextlib.ExitStack() as sending:
+            traffic = sending.enter_context(DemoTraffic(url, folder, seed=seed, requests=requests))
+            tell_history(console, pipeline, traffic)
+            traffic.wait_for_live(LIVE_REQUESTS)
+            if not stay:
+                sending.close()
+            console.print(
+                f"{traffic.live_requests} live requests through the clients of OpenAI, Anthropic and Gemini\n"
+            )
+            report(since=traffic.begin.isoformat(), data=folder)
+            console.print(f"\nwhat is true of every request: {traffic.truth_path}")
+            if stay:
+                ended = end_on_signal()
+                console.print("live traffic goes on, with a runaway every minute or two; end with Ctrl-C")
+                pipeline.watch(ended, console.print)
+                console.print("stopping")
+
+
+def demo_configuration() -> "Configuration":
+    """The demo's configuration: its own policies, free ports, and a store of its own whatever the environment names."""
+    from thinkmeter.commands.up import with_ports
+    from thinkmeter.configuration import AuthSettings, StoreSettings, load
+
+    with as_file(files("thinkmeter.demo") / "thinkmeter.toml") as path:
+        configuration = load(path)
+    own = configuration.model_copy(update={"store": StoreSettings(), "auth": AuthSettings()})
+    return with_ports(own, http_port=0, grpc_port=0)
+
+
+def tell_history(console: Console, pipeline: "Pipeline", traffic: "DemoTraffic") -> None:
+    """Wait until the history is sent, then until it can be queried, and say how long each took.
+
+    Raises:
+        ThinkmeterError: the collector did not take it, or it does not come into the store.
+    """
+    from thinkmeter.demo.arrival import wait_until_queryable
+
+    if traffic.resumed:
+        console.print(f"\n{traffic.truth_path.parent} has its history from an earlier run")
+        return
+    begun = time.monotonic()
+    traffic.wait_for_history()
+    taken = time.monotonic()
+    sent = traffic.history
+    console.print(
+        f"\n{sent.requests:,} requests of eight days ({sent.calls:,} calls, {sent.verdicts:,} verdicts, "
+        f"{sent.labels:,} labels) recorded and taken in {taken - begun:.1f} s"
+    )
+    wait_until_queryable(pipeline.address, traffic.prefix, traffic.until, sent)
+    console.print(f"all of them priced and queryable {time.monotonic() - taken:.1f} s later")
+
+
+@contextlib.contextmanager
+def _directory(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        data = data.expanduser()
+        data.mkdir(parents=True, exist_ok=True)
+        yield data
+    else:
+        with tempfile.TemporaryDirectory(prefix="thinkmeter-demo-") as folder:
+            yield Path(folder)

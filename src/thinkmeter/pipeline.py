@@ -1,0 +1,130 @@
+"""The parts of a running thinkmeter, started downstream first and stopped upstream first."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from thinkmeter.alerts.engine import AlertEngine
+from thinkmeter.collector.insertion import install
+from thinkmeter.collector.jobs.schedule import Schedule
+from thinkmeter.collector.service import Collector
+from thinkmeter.configuration import Configuration, apply_rules
+from thinkmeter.dashboards.process import DashboardProcess
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.embedded import EmbeddedStore
+from thinkmeter.schema.store.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+WATCH_INTERVAL_S = 0.5
+
+
+def open_store(configuration: Configuration, data_dir: Path, port: int) -> EmbeddedStore | None:
+    """Start the embedded store, unless the configuration names a server: then None.
+
+    Raises:
+        ThinkmeterError: the data directory or the port cannot be used.
+    """
+    return None if configuration.store.url else EmbeddedStore(data_dir, port)
+
+
+def prepare(address: StoreAddress, configuration: Configuration) -> None:
+    """Bring the store to the newest schema, able to decode OTLP, and its rules to the configuration.
+
+    Raises:
+        ThinkmeterError: the store refuses or does not answer.
+    """
+    migrate(address)
+    with connect(address) as client:
+        install(client, address.embedded)
+        apply_rules(client, configuration)
+
+
+class Pipeline:
+    """Store, collector, jobs, alerts and dashboard of one machine; a context manager that stops what it started.
+
+    Attributes:
+        store: the embedded store; None where a server is used.
+        address: where the store is.
+        collector: takes OTLP.
+        dashboard: the page; None where none is wanted.
+    """
+
+    def __init__(
+        self, configuration: Configuration, data_dir: Path, store_port: int, dashboard_port: int | None = None
+    ) -> None:
+        """Start everything; what was started is stopped again where a later part cannot start.
+
+        Args:
+            configuration: of all parts; holds the collector's ports.
+            data_dir: of the embedded store, the spool and the logs.
+            store_port: of the embedded store; 0 for any free one.
+            dashboard_port: 0 for any free one; None for no dashboard.
+
+        Raises:
+            ThinkmeterError: a part cannot start; says which and why.
+        """
+        with contextlib.ExitStack() as started:
+            self.store = open_store(configuration, data_dir, store_port)
+            if self.store is not None:
+                started.callback(self.store.close)
+                self.address = self.store.address
+            else:
+                self.address = StoreAddress.from_url(configuration.store.url or "")
+            prepare(self.address, configuration)
+            self.schedule = Schedule(self.address, configuration.prices)
+            started.callback(self.schedule.stop)
+            self.schedule.start()
+            self.collector = Collector(self.address, data_dir, configuration.collector, configuration.auth.keys)
+            started.callback(self.collector.stop)
+            self.collector.start()
+            self.dashboard: DashboardProcess | None = None
+            if dashboard_port is not None:
+                log = data_dir / "dashboard.log"
+                self.dashboard = DashboardProcess(self.address, dashboard_port, log=log)
+                started.callback(self.dashboard.stop)
+                self.dashboard.start()
+            self.alerts = AlertEngine(
+                self.address, configuration.alerts, dashboard_url=self.dashboard.url if self.dashboard else None
+            )
+            started.callback(self.alerts.stop)
+            self.alerts.start()
+            self._stop = started.pop_all()
+
+    def watch(self, ended: threading.Event, tell: Callable[[str], None]) -> None:
+        """Keep store and dashboard alive until `ended` is set; what happens is told in sentences."""
+        while not ended.wait(WATCH_INTERVAL_S):
+            if self.store is not None and not self.store.running:
+                tell("the store ended unexpectedly; starting it again, the collector keeps what arrives meanwhile")
+                self._again(self.store.restart, "the store runs again", tell)
+            if self.dashboard is not None and not self.dashboard.running:
+                tell("the dashboard ended unexpectedly; starting it again")
+                self._again(self.dashboard.start, "the dashboard runs again", tell)
+
+    def close(self) -> None:
+        """Stop accepting, write what was accepted, stop the jobs, stop the store."""
+        self._stop.close()
+
+    def __enter__(self) -> Self:
+        """The pipeline itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    @staticmethod
+    def _again(start: Callable[[], None], done: str, tell: Callable[[str], None]) -> None:
+        try:
+            start()
+        except ThinkmeterError as error:
+            tell(f"{error}; trying again")
+        else:
+            tell(done)
