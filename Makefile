@@ -39,7 +39,7 @@ demo: $(VENV)/installed
 	$(BIN)/thinkmeter demo
 
 bench: $(VENV)/installed
-	$(BIN)/python -m tests.benchmarks.ingest
+	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.ingest
 
 stress: $(VENV)/installed
 	$(BIN)/python -m pytest -m stress -s

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, DataError, Error
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, ProgrammingError
 
 from thinkmeter.collector import view, wire
 from thinkmeter.collector.canary import difference, sample
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Settings = Mapping[str, str | int]
 
-SMALL_SEGMENT_BYTES: Final = 512 * 1024
+SMALL_SEGMENT_BYTES: Final = 1024 * 1024
 """Up to this size the reference decoder inserts: the store takes longer to plan its views than Python to decode."""
 
 EVERY_INSERT: Final[Settings] = {
@@ -84,7 +84,6 @@ REFUSED_CODES: Final = frozenset(
 
 PASSING_CODES: Final = frozenset(
     {
-        None,  # no answer of ClickHouse at all
         159,  # TIMEOUT_EXCEEDED
         164,  # READONLY
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
@@ -312,8 +311,8 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             Insertion(sources, settings, types).insert_natively(client, signal, sample(signal), prefix)
             if found := difference(client, signal, targets):
                 return found
-    except (PermanentError, DatabaseError) as error:
-        if _code(error) in PASSING_CODES:
+    except (PermanentError, RetryableError, ClickHouseError) as error:
+        if _is_passing(error.__cause__ or error):
             raise
         return str(error)
     finally:
@@ -374,6 +373,13 @@ def _told(what: str, refuses: bool = True) -> Iterator[None]:
         if refuses and (_code(error) in REFUSED_CODES or isinstance(error, DataError)):
             raise PermanentError(f"{what}: {reason}") from error
         raise RetryableError(f"{what}: {reason}") from error
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether it says nothing about how the store decodes: no answer at all, or one that may differ later."""
+    if isinstance(error, ProgrammingError):
+        return False
+    return not isinstance(error, Error) or error.code is None or error.code in PASSING_CODES
 
 
 def _code(error: Exception) -> int | None:

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,13 @@ class DashboardProcess:
     """
 
     def __init__(
-        self, store: StoreAddress | Path, port: int = 8501, *, host: str = "127.0.0.1", log: Path | None = None
+        self,
+        store: StoreAddress | Path,
+        port: int = 8501,
+        *,
+        host: str = "127.0.0.1",
+        names: Sequence[str] = (),
+        log: Path | None = None,
     ) -> None:
         """Remember what to start; nothing runs yet.
 
@@ -38,11 +45,14 @@ class DashboardProcess:
                 again whenever the store does not answer and so may move to another port.
             port: 0 for any free one.
             host: the interface to listen on. Anything but loopback opens the dashboard to whoever reaches it.
+            names: host names of a proxy that serves it from loopback; under any other name it does not answer there,
+                so that a web page that has its own name point to this machine reads nothing.
             log: where its messages go; default: this process's standard error.
         """
         self.port = port
         self._store = store
         self._host = host
+        self._names = list(names)
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -125,7 +135,8 @@ class DashboardProcess:
         store = {"data": str(self._store)} if isinstance(self._store, Path) else dataclasses.asdict(self._store)
         assert child.stdin is not None
         try:
-            child.stdin.write(json.dumps({"host": self._host, "port": self.port, "store": store}).encode() + b"\n")
+            orders = {"host": self._host, "port": self.port, "names": self._names, "store": store}
+            child.stdin.write(json.dumps(orders).encode() + b"\n")
             child.stdin.flush()
         except BrokenPipeError:
             raise self._failure() from None

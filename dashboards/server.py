@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pandas  # noqa: F401  # whole before the pages' threads race to import it
@@ -29,13 +29,13 @@ from thinkmeter.schema.store.client import StoreAddress
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-def options(host: str, port: int) -> dict[str, object]:
+def options(host: str, port: int, names: Sequence[str] = ()) -> dict[str, object]:
     """Streamlit's settings: what a settings file of the user's own applications must not change.
 
     Args:
-        host: the interface to listen on; on loopback no other host name is answered, so that a web page that has
-            its own name point here reads nothing.
+        host: the interface to listen on.
         port: 0 for any free one.
+        names: host names that are answered on loopback beside its own.
     """
     return {
         "server.address": host,
@@ -45,7 +45,7 @@ def options(host: str, port: int) -> dict[str, object]:
         "server.runOnSave": False,
         "server.showEmailPrompt": False,
         "server.enableStaticServing": False,
-        "server.allowedHosts": sorted(LOOPBACK) if host in LOOPBACK else [],
+        "server.allowedHosts": sorted({*LOOPBACK, *names}) if host in LOOPBACK else [],
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
@@ -81,7 +81,7 @@ def main() -> None:
     application = streamlit.App(
         Path(__file__).with_name("app.py"), lifespan=announce, routes=[Route("/readyz", _ready)]
     )
-    application.run(config=options(orders["host"], orders["port"]))
+    application.run(config=options(orders["host"], orders["port"], orders["names"]))
 
 
 def _ready(_: Request) -> Response:

@@ -61,8 +61,14 @@ def status() -> None:
 
 
 def filling(*, first: bool, height_px: int) -> AbstractContextManager[object]:
-    """While something is read for the first time, its place; later what was there before stays until then."""
-    return st.skeleton(height=height_px) if first else nullcontext()
+    """While something is read for the first time, its place; later what was there before stays until then.
+
+    Either way it is one element, so that what follows replaces itself and does not stand there twice meanwhile.
+    """
+    if first:
+        return st.skeleton(height=height_px)
+    st.empty()
+    return nullcontext()
 
 
 @contextmanager
@@ -106,10 +112,11 @@ def _how_current(freshness: Freshness) -> tuple[str, Literal["green", "blue", "g
 
 def behind() -> None:
     """A banner while what came in is not counted yet."""
+    place = st.empty()
     freshness = reading.freshness()
     if freshness.lag_s > STALE_S:
         until = wording.clock(freshness.shown_until, zone(), now=reading.now())
-        st.warning(
+        place.warning(
             f"Shown is what came in until **{until}**, {wording.lag(freshness.lag_s)} ago. "
             f"{wording.count(freshness.waiting_spans)} spans that came in since are not counted yet: do the jobs run "
             "(`thinkmeter up` or `thinkmeter jobs`)?",

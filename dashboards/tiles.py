@@ -56,7 +56,7 @@ class Tile:
 
 
 TILES: Final = (
-    Tile(METRICS["cpq"], "CPQ", "labelled requests", compared=", at equal traffic"),
+    Tile(METRICS["cpq"], "CPQ", "labelled requests", compared=" · compared at equal traffic"),
     # thinking longer is bad only where quality does not rise with it
     Tile(METRICS["ttr"], "TTR", "requests", "tokens a request", judged=False),
     Tile(METRICS["escr"], "EscR", "tier-1 verdicts"),
@@ -90,9 +90,7 @@ def draw(
         delta=delta[1] if delta else None,
         delta_arrow="off" if delta is None or delta[0] == 0 else "up" if delta[0] > 0 else "down",
         delta_color=_colour(tile, delta, may_be_chance=_overlap(now, before)),
-        delta_description=f"to the {period} before{', at equal traffic' if tile.short == 'CPQ' else ''}"
-        if delta
-        else None,
+        delta_description=f"to the {period} before" if delta else None,
         help=tile.metric.why,
     )
     if now is not None and now.value is not None:
@@ -113,7 +111,7 @@ def draw(
             key=f"standing-{tile.short}",
             alt=f"{tile.title}: {headline(tile, now)}, {sentence(tile, now)}",
         )
-    st.caption(plain(sentence(tile, now) + _verifier(rows)))
+    st.caption(plain(sentence(tile, now) + _verifier(rows) + (tile.compared if delta else "")))
 
 
 def headline(tile: Tile, row: ReportRow | None) -> str:

@@ -275,6 +275,16 @@ def test_where_the_store_decodes_otherwise_python_inserts_and_says_so(
         assert counted(client) == 60
 
 
+def test_where_the_store_cannot_decode_python_inserts(database: StoreAddress) -> None:
+    with connect(database) as client:
+        client.set_client_setting("max_query_size", 4000)  # a profile under which the views are too long
+        insertion = install(client, embedded=True)
+        assert not insertion.native
+        assert "query size" in insertion.reason
+        insertion.insert_segment(client, Signal.TRACES, segment(frame(big(), "default", RECEIVED)), "s")
+        assert counted(client) == 60
+
+
 def test_how_fast_segments_go_in(emptied: Client, installed: Insertion, capsys: pytest.CaptureFixture[str]) -> None:
     told = {
         **CALL,

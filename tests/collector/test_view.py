@@ -3,8 +3,10 @@
 import json
 import math
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.collector import dense
 from tests.collector.otlp import RECEIVED, SECOND, logs, pairs, traces, value
 from tests.collector.recordings import recorded
 from thinkmeter.collector.canary import in_order, stored
@@ -205,6 +208,26 @@ def test_log_records_are_decoded_alike(
 ) -> None:
     bodies = [(logs(told), f"project {n}") for n, told in enumerate(contents)]
     assert_both_decode_alike(store_client, insertion, Signal.LOGS, bodies)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_counts_and_words_that_matter_are_decoded_alike(store_client: Client, insertion: Insertion, seed: int) -> None:
+    random = Random(seed)
+    bodies = []
+    for dialect in (*DIALECTS, UNCLAIMED):
+        scope = dialect.scopes[0] if dialect.scopes else "other"
+        bodies.append((traces(dense.spans(random, dialect, 150), scope), dialect.name))
+    assert_both_decode_alike(store_client, insertion, Signal.TRACES, bodies)
+    records = logs(dense.records(random, 300))
+    assert_both_decode_alike(store_client, insertion, Signal.LOGS, [(records, "default")])
+
+
+@pytest.mark.stress
+def test_many_more_are_decoded_alike(store_client: Client, insertion: Insertion) -> None:
+    first = time.time_ns()
+    print(f"seeds from {first}")
+    for seed in range(first, first + 60):
+        test_counts_and_words_that_matter_are_decoded_alike(store_client, insertion, seed)
 
 
 @pytest.mark.parametrize("dialect", [*DIALECTS, UNCLAIMED], ids=lambda dialect: dialect.name or "none")

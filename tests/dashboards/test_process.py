@@ -1,11 +1,13 @@
 """The dashboard's process: when it answers, when it ends, and what others can see of it."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,13 @@ def tell():
 threading.Thread(target=tell, daemon=True).start()
 server.main()
 """
+
+
+@pytest.fixture(scope="module")
+def named() -> Iterator[DashboardProcess]:
+    """A dashboard that a proxy serves under a name."""
+    with DashboardProcess(NOWHERE, 0, names=["obs.example.com"]) as running:
+        yield running
 
 
 def answers(url: str) -> bytes:
@@ -76,10 +85,10 @@ def test_it_starts_on_a_free_port_and_keeps_it() -> None:
         process.stop()
 
 
-def test_it_is_ready_while_there_is_a_store_to_read(dashboard: DashboardProcess) -> None:
+def test_it_is_ready_while_there_is_a_store_to_read(dashboard: DashboardProcess, named: DashboardProcess) -> None:
     assert answers(f"{dashboard.url}/readyz") == b"ok\n"
-    with DashboardProcess(NOWHERE, 0) as blind, pytest.raises(urllib.error.HTTPError, match="503") as refused:
-        answers(f"{blind.url}/readyz")
+    with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+        answers(f"{named.url}/readyz")
     with refused.value as reply:
         assert b"does not answer" in reply.read()
 
@@ -104,6 +113,21 @@ def test_it_listens_on_loopback_alone(dashboard: DashboardProcess) -> None:
         if line.split()[1].endswith(f":{dashboard.port:04X}") and line.split()[3] == "0A"
     }
     assert listening == {f"0100007F:{dashboard.port:04X}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_answered"), [("127.0.0.1", True), ("obs.example.com", True), ("evil.example", False)]
+)
+def test_on_loopback_only_known_names_are_answered(named: DashboardProcess, name: str, is_answered: bool) -> None:
+    """A page of another site cannot have its name point here and read along."""
+    asked = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {name}\r\nOrigin: http://{name}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhpbmttZXRlcnRoaW5rbQ==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", named.port), PATIENCE_S) as connection:
+        connection.sendall(asked.encode())
+        status = connection.recv(12)
+    assert status == (b"HTTP/1.1 101" if is_answered else b"HTTP/1.1 403")
 
 
 def test_it_ends_with_the_process_that_started_it() -> None:

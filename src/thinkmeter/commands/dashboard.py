@@ -31,13 +31,19 @@ def dashboard(
             help="Interface to listen on. It asks nobody who they are: open it to others behind a proxy that does.",
         ),
     ] = "127.0.0.1",
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dashboard-name", help="Host name under which a proxy on this machine serves it; can be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Show the dashboard of a store that runs already, until Ctrl-C or SIGTERM."""
     address = store_address(data, store_url)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with DashboardProcess(address if store_url else data.expanduser(), port, host=host) as process:
+    with DashboardProcess(address if store_url else data.expanduser(), port, host=host, names=names or ()) as process:
         typer.echo(f"dashboard  {process.url}")
         while not ended.wait(WATCH_INTERVAL_S):
             if not process.running:
