@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 START_NS = 1_793_491_200 * 10**9
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def spans(numbers: Iterable[int]) -> ExportTraceServiceRequest:

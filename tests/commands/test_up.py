@@ -17,7 +17,7 @@ import pytest
 
 from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress, connect
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 
 
 class Up:

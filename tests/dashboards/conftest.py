@@ -56,9 +56,9 @@ def dashboard(filled: Filled) -> Iterator[DashboardProcess]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, started once."""
+    """Chromium, started once a module: its driver runs an event loop in this thread, where others want their own."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the pages are not looked at")
     with sync_playwright() as playwright:
