@@ -150,8 +150,10 @@ class Spool:
             while not self._closed[signal]:
                 if self._stopping and not self._thread.is_alive():
                     return None
-                self._hungry.add(signal)
-                self._changed.notify_all()
+                # told once: takers that told each other on every waking would never rest
+                if signal not in self._hungry:
+                    self._hungry.add(signal)
+                    self._changed.notify_all()
                 self._changed.wait()
             self._hungry.discard(signal)
             return self._closed[signal][0]

@@ -6,6 +6,7 @@ import signal as signals
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -202,6 +203,21 @@ def test_room_is_left_on_the_disk(tmp_path: Path) -> None:
     assert put_off.value.reason is Reason.DISK
     assert "the disk of the spool is full" in spool.refusal()
     spool.close()
+
+
+def test_takers_that_wait_leave_the_processor_alone(spool: Spool) -> None:
+    takers = [threading.Thread(target=spool.take, args=(signal,)) for signal in Signal]
+    for taker in takers:
+        taker.start()
+    spent = time.process_time()
+    for taker in takers:
+        taker.join(0.25)  # nothing comes: how long is watched
+    assert all(taker.is_alive() for taker in takers)
+    assert time.process_time() - spent < 0.1
+    spool.close()
+    for taker in takers:
+        taker.join(WAIT_S)
+    assert not any(taker.is_alive() for taker in takers)
 
 
 def test_a_closing_spool_puts_off(spool: Spool) -> None:

@@ -68,7 +68,7 @@ def assert_escr(report: Report, requests: Sequence[Request]) -> None:
     rows = rows_of(report, requests)
     for task, mine in by_task(requests).items():
         row, detail, wanted = rows[task], rows[task]["detail"], reference.escr(mine)
-        assert_share(row, wanted.rate, f"EscR of {task}")
+        assert_share(row, wanted.rate, wanted.rate.n, f"EscR of {task}")
         same(detail["pre_routed"], wanted.entered_above, f"pre-routed of {task}")
         same(detail["failed_not_escalated"], wanted.failed_not_escalated, f"failed and stayed of {task}")
         same(detail["escalated_without_verdict"], wanted.escalated_without_verdict, f"without verdict of {task}")
@@ -87,17 +87,18 @@ def assert_vrate(report: Report, requests: Sequence[Request]) -> None:
     assert sorted(rows) == sorted(attempts)
     for key, mine in attempts.items():
         row, wanted = rows[key], reference.vrate(mine)
-        assert_share(row, wanted.precision, f"VRate of {key}")
+        assert_share(row, wanted.precision, wanted.labelled, f"VRate of {key}")
         same(row["detail"]["recall"], wanted.recall, f"recall of {key}")
         same(row["detail"]["false_positive_rate"], wanted.false_positive_rate, f"false positives of {key}")
 
 
-def assert_share(row: Mapping[str, Any], wanted: reference.Share, place: str) -> None:
-    same(row["n"], wanted.n, f"n of {place}")
-    if wanted.n < reference.MIN_LABELS:
-        assert (row["state"], row["value"]) == ("insufficient_data", None), place
+def assert_share(row: Mapping[str, Any], wanted: reference.Share, sample: int, place: str) -> None:
+    """`sample`: so many labelled verdicts, or tier-1 verdicts, the share rests on."""
+    if sample < reference.MIN_LABELS:
+        assert (row["state"], row["value"], row["n"]) == ("insufficient_data", None, sample), place
         return
     same(row["state"], "ok", f"state of {place}")
+    same(row["n"], wanted.n, f"n of {place}")
     same(row["value"], wanted.value, place)
     # the product takes its Wilson interval from a library, the reference from the formula
     same(row["low"], wanted.low, f"lower bound of {place}")

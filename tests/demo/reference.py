@@ -355,6 +355,8 @@ def escr(requests: Sequence[Request]) -> Escr:
 
 @dataclasses.dataclass(frozen=True)
 class Vrate:
+    labelled: int
+    """Labelled verdicts, passes and fails."""
     precision: Share
     recall: float | None
     false_positive_rate: float | None
@@ -376,12 +378,13 @@ def vrate(attempts: Sequence[Attempt]) -> Vrate:
     precision = Share(len(passes), value, *wilson(value * effective, effective))
     fails = [a for a in labelled if not a.passed]
     if not fails:
-        return Vrate(precision, None, None)
+        return Vrate(len(labelled), precision, None, None)
     # passes and fails are labelled unequally often: each side stands for all of its own
     all_passed, all_failed = sum(a.passed is True for a in attempts), sum(a.passed is False for a in attempts)
     right_passed, right_failed = all_passed * value, all_failed * correct_of(fails)
     wrong_passed, wrong_failed = all_passed - right_passed, all_failed - right_failed
     return Vrate(
+        len(labelled),
         precision,
         right_passed / (right_passed + right_failed),
         wrong_passed / (wrong_passed + wrong_failed),
