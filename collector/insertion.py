@@ -1,27 +1,21 @@
 """Puts segments into the store: decoded by the store itself, or by the reference decoder where that serves better."""
 
 import contextlib
-import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, ProgrammingError
 
-from thinkmeter.collector import view, wire
 from thinkmeter.collector.canary import difference, sample
+from thinkmeter.collector.pipeline import PROTO, Settings, create, drop, existing, faster_planning, objects
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, frames
-from thinkmeter.collector.sql import quoted
 from thinkmeter.schema.errors import PermanentError, RetryableError
 
 log = logging.getLogger(__name__)
-
-Settings = Mapping[str, str | int]
 
 SMALL_SEGMENT_BYTES: Final = 1024 * 1024
 """Up to this size the reference decoder inserts: the store takes longer to plan its views than Python to decode."""
@@ -44,14 +38,6 @@ NATIVE_INSERT: Final[Settings] = {
     "output_format_json_escape_forward_slashes": 0,
     "precise_float_parsing": 1,
 }
-FASTER_PLANNING: Final[Settings] = {
-    # The views are laid out as they are to be run. Planning them anew at every insert takes longer than running
-    # them on a thousand spans; without these two it takes a fifth.
-    "query_plan_enable_optimizations": 0,
-    "optimize_and_compare_chain": 0,
-}
-"""Left out where a server does not know them."""
-
 DURABLE: Final[Settings] = {"fsync_after_insert": 1, "fsync_part_directory": 1}
 """Settings of a table: what an insert acknowledges is on the disk."""
 
@@ -100,9 +86,10 @@ PASSING_CODES: Final = frozenset(
 )
 """Errors that say nothing about how a store decodes, so that its canary has to be tried again."""
 
-PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for signal in Signal}
 MESSAGE: Final = "Segment"
 CANARY: Final = "canary"
+ABANDONED_S: Final = 3600
+"""A canary's tables that are older were left by a start that was cut off."""
 
 
 class Insertion:
@@ -210,8 +197,10 @@ class Insertion:
 def install(client: Client, embedded: bool) -> Insertion:
     """Make the store ready to decode segments, and see whether it decodes them as the reference decoder does.
 
-    The tables and views that do it bear the hash of their definition in their names, so several collectors, also of
-    several versions, may start on one store: each inserts through its own, and none is ever changed under another.
+    The tables and views that do it bear in their names the hash of all that their rows depend on: their definition,
+    the tables they fill and the store's version. So several collectors, also of several versions, may start on one
+    store: each inserts through its own, and none is ever changed under another. They are made once a sample went
+    through their like and came out right, so where they stand already nothing is left to do.
 
     Args:
         client: a client of the migrated database.
@@ -223,76 +212,26 @@ def install(client: Client, embedded: bool) -> Insertion:
     """
     with _told("the store could not be prepared for inserts", refuses=False):
         types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
-        settings = {**NATIVE_INSERT, **_known(client, FASTER_PLANNING)}
+        settings = {**NATIVE_INSERT, **faster_planning(client)}
         if embedded:
             for table in types:
                 _make_durable(client, table)
         else:
             settings["format_schema_source"] = "string"
-        sources = {signal: _definition(signal)[0] for signal in Signal}
-        if not _is_proven(client, sources.values()):
-            if reason := _canary(client, settings, types):
-                log.warning("the store does not decode OTLP as it should, so Python does, more slowly: %s", reason)
-                return Insertion({}, settings, types, reason)
-            for signal, source in sources.items():
-                _create(client, signal)
-                client.command(f"ALTER TABLE {source} MODIFY COMMENT {quoted(_proof(client))}")
+        depends_on = f"{client.server_version} {types}"
+        wanted = {signal: objects(signal, depends_on) for signal in Signal}
+        sources = {signal: next(iter(made)) for signal, made in wanted.items()}
+        names = {name for made in wanted.values() for name in made}
+        if names <= existing(client, "otlp\\_%").keys():
+            return Insertion(sources, settings, types)
+        if reason := _canary(client, settings, types):
+            log.warning("the store does not decode OTLP as it should, so Python does, more slowly: %s", reason)
+            return Insertion({}, settings, types, reason)
+        for made in wanted.values():
+            create(client, made)
         if embedded:
-            _drop(client, "otlp\\_%", older_than_s=0, but=sources.values())
+            drop(client, existing(client, "otlp\\_%").keys() - names)
     return Insertion(sources, settings, types)
-
-
-def _is_proven(client: Client, sources: Iterable[str]) -> bool:
-    """Whether this version of the store has decoded like the reference decoder before, through these very tables."""
-    names = list(sources)
-    found = client.query(
-        "SELECT count() FROM system.tables"
-        " WHERE database = currentDatabase() AND name IN {names:Array(String)} AND comment = {proof:String}",
-        parameters={"names": names, "proof": _proof(client)},
-    )
-    return bool(found.result_rows[0][0] == len(names))
-
-
-def _proof(client: Client) -> str:
-    return f"decodes like the reference decoder, seen on ClickHouse {client.server_version}"
-
-
-def _create(client: Client, signal: Signal, prefix: str = "", targets: Mapping[str, str] | None = None) -> str:
-    """Make the tables and views of a signal unless they are there; the name of the table to insert into."""
-    source, statements = _definition(signal, prefix, targets or {})
-    for statement in statements:
-        client.command(statement, settings=_known(client, FASTER_PLANNING))
-    return source
-
-
-def _definition(
-    signal: Signal, prefix: str = "", targets: Mapping[str, str] = MappingProxyType({})
-) -> tuple[str, list[str]]:
-    """The name of a signal's table, and the statements that make it and what hangs on it."""
-    if signal is Signal.TRACES:
-        structure, row, rows_of = wire.traces_structure(), view.SPAN_ROW, view.span_rows
-    else:
-        structure, row, rows_of = wire.logs_structure(), view.RECORD_ROW, view.record_rows
-    selects: dict[str, Callable[[str], str]] = {
-        "spans": view.spans,
-        "log_records": view.log_records,
-        "verdicts": lambda rows: view.verdicts(rows, signal),
-        "labels": lambda rows: view.labels(rows, signal),
-    }
-    definition = [structure, row, rows_of(""), *(selects[table]("") for table in TABLES[signal])]
-    version = hashlib.sha256("\n".join(definition).encode()).hexdigest()[:12]
-    source = f"{prefix}otlp_{signal}_{version}"
-    rows = f"{source}_rows"
-    return source, [
-        f"CREATE TABLE IF NOT EXISTS {source} ({structure}) ENGINE = Null",
-        f"CREATE TABLE IF NOT EXISTS {rows} ({row}) ENGINE = Null",
-        *(
-            f"CREATE MATERIALIZED VIEW IF NOT EXISTS {source}_{table} TO {targets.get(table, table)}"
-            f" AS {selects[table](rows)}"
-            for table in TABLES[signal]
-        ),
-        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {source}_view TO {rows} AS {rows_of(source)}",
-    ]
 
 
 def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]]) -> str:
@@ -300,15 +239,17 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
 
     Everything is as in production but for the tables at the end, which lie in memory and are dropped.
     """
-    _drop(client, f"{CANARY}\\_%", older_than_s=3600)
+    drop(client, {name for name, age_s in existing(client, f"{CANARY}\\_%").items() if age_s > ABANDONED_S})
     prefix = f"{CANARY}_{uuid.uuid4().hex[:12]}_"
     try:
         for signal in Signal:
             targets = {table: f"{prefix}{signal}_{table}" for table in TABLES[signal]}
             for table, target in targets.items():
                 client.command(f"CREATE TABLE {target} ENGINE = Memory AS SELECT * FROM {table} WHERE false")
-            sources = {signal: _create(client, signal, prefix, targets)}
-            Insertion(sources, settings, types).insert_natively(client, signal, sample(signal), prefix)
+            made = objects(signal, "", prefix, targets)
+            create(client, made)
+            trial = Insertion({signal: next(iter(made))}, settings, types)
+            trial.insert_natively(client, signal, sample(signal), prefix)
             if found := difference(client, signal, targets):
                 return found
     except (PermanentError, RetryableError, ClickHouseError) as error:
@@ -316,21 +257,9 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             raise
         return str(error)
     finally:
-        _drop(client, prefix.replace("_", "\\_") + "%", older_than_s=0)
+        with contextlib.suppress(ClickHouseError):  # the next start drops what is left
+            drop(client, existing(client, prefix.replace("_", "\\_") + "%"))
     return ""
-
-
-def _drop(client: Client, pattern: str, older_than_s: int, but: Iterable[str] = ()) -> None:
-    """Drop tables and views by name, sources before what hangs on them, so that no insert ever runs into nothing."""
-    kept = tuple(but)
-    found = client.query(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE {pattern:String}"
-        " AND metadata_modification_time <= now() - {older_than_s:UInt32} ORDER BY length(name)",
-        parameters={"pattern": pattern, "older_than_s": older_than_s},
-    )
-    for (name,) in found.result_rows:
-        if not name.startswith(kept):
-            client.command("DROP TABLE IF EXISTS {name:Identifier}", {"name": name})
 
 
 def _make_durable(client: Client, table: str) -> None:
@@ -340,10 +269,6 @@ def _make_durable(client: Client, table: str) -> None:
     ).result_rows[0][0]
     if missing := [f"{name} = {value}" for name, value in DURABLE.items() if f"{name} = {value}" not in current]:
         client.command(f"ALTER TABLE {table} MODIFY SETTING {', '.join(missing)}")
-
-
-def _known(client: Client, settings: Settings) -> dict[str, str | int]:
-    return {name: value for name, value in settings.items() if name in client.server_settings}
 
 
 def _types(client: Client, table: str) -> dict[str, str]:

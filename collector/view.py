@@ -232,7 +232,10 @@ FROM (
 
 
 def _of_spans(rows: str) -> str:
-    """Evaluations among the events of spans. What one does not say of the request, its span says."""
+    """Evaluations among the events of spans. What one does not say of the request, its span says.
+
+    Only what is needed goes on before the events are joined: no planner takes the rest out.
+    """
     inherited = listed((a.REQUEST_ID, a.ATTEMPT, a.SAMPLE))
     event = quoted(a.EVALUATION_EVENT)
     own = ", ".join(
@@ -242,12 +245,19 @@ def _of_spans(rows: str) -> str:
     return f"""
     SELECT project, received_nano, trace_id, span_id,
       {_first_time("evaluation.1", "start_nano", "end_nano")} AS evaluation_nano,
-      arrayConcat(evaluation.2, arrayFilter(key -> key IN ({inherited}), keys)) AS evaluated_keys,
-      arrayConcat(evaluation.3, arrayFilter((value, key) -> key IN ({inherited}), texts, keys)) AS evaluated_texts
+      arrayConcat(evaluation.2, inherited_keys) AS evaluated_keys,
+      arrayConcat(evaluation.3, inherited_texts) AS evaluated_texts
     FROM (
-      SELECT *, arrayJoin(arrayZip({own})) AS evaluation
-      FROM {rows}
-      WHERE has(event_names, {event})
+      SELECT project, received_nano, trace_id, span_id, start_nano, end_nano, inherited_keys, inherited_texts,
+        arrayJoin(evaluations) AS evaluation
+      FROM (
+        SELECT project, received_nano, trace_id, span_id, start_nano, end_nano,
+          arrayFilter(key -> key IN ({inherited}), keys) AS inherited_keys,
+          arrayFilter((value, key) -> key IN ({inherited}), texts, keys) AS inherited_texts,
+          arrayZip({own}) AS evaluations
+        FROM {rows}
+        WHERE has(event_names, {event})
+      )
     )"""
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.schema.rows import START, insert, label, span, verdict
+from tests.schema.rows import START, Row, insert, label, span, verdict
 from thinkmeter.dashboards import store
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
-from thinkmeter.schema.query import Filters, Reader
+from thinkmeter.schema.query import Filters, Reader, Runaway, Runaways
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
@@ -60,6 +60,53 @@ def test_requests_are_found_by_what_came_of_them(client: Client, reader: Reader)
     assert found(verdict=0) == {"c"}
     assert found(correct=0) == {"b"}
     assert found(verdict=1, correct=1) == {"a"}
+
+
+def fired(request_id: str, state: str, value: float, *, at_s: float = 0.0, **columns: Any) -> Row:
+    """An event of the alert engine, of a request that began at START."""
+    return {
+        "project": "default",
+        "rule": "runaway",
+        "key": request_id,
+        "state": state,
+        "time": START + dt.timedelta(seconds=at_s),
+        "event": f"{request_id} {state}",
+        "task": "sql",
+        "request_id": request_id,
+        "model": "m-1",
+        "began": START,
+        "cost_usd": value / 1e6,
+        "value": value,
+        "threshold": 2000.0,
+        "baseline_task": "sql",
+        "baseline_n": 300,
+        "baseline_p95": 1000.0,
+        **columns,
+    }
+
+
+def test_a_runaway_is_one_row_as_it_was_last_known_and_by_the_limit_of_when_it_fired(
+    client: Client, reader: Reader
+) -> None:
+    assert reader.runaways(Filters(START - DAY, START + DAY, None)) == Runaways([], None)
+    insert(client, "spans", [span(request_id="a", environment="prod"), span(request_id="b", environment="test")])
+    events = [
+        fired("a", "firing", 3000),
+        fired("a", "resolved", 9000, at_s=400, threshold=0.0, baseline_n=0),
+        fired("b", "firing", 5000, at_s=60, began=START + dt.timedelta(seconds=60), task="law"),
+        fired("c", "firing", 1, rule="other"),
+    ]
+    insert(client, "alert_events", events)
+    insert(client, "watermarks", [{"job": "alerts", "settled_until": START, "rows": 1, "duration_ms": 1.0}])
+
+    def found(**where: str) -> list[str]:
+        return [one.request_id for one in reader.runaways(Filters(START - DAY, START + DAY, None, where)).found]
+
+    assert (found(), found(task="law"), found(environment="prod")) == (["b", "a"], ["b"], ["a"])
+    assert reader.runaways(Filters(START + DAY, START + 2 * DAY, None)).found == []
+    runaways = reader.runaways(Filters(START - DAY, START + DAY), limit=5)
+    assert runaways.judged_until == START
+    assert runaways.found[1] == Runaway("default", "a", "sql", "m-1", START, 9000.0, 0.009, 2000.0, "sql", 300, 1000.0)
 
 
 def test_a_store_is_behind_by_its_oldest_waiting_span_and_not_by_how_long_nothing_came(

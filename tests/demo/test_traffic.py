@@ -3,22 +3,29 @@
 import asyncio
 import datetime as dt
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import thinkmeter
 from thinkmeter.demo.backfill import send_history
 from thinkmeter.demo.live import LiveTraffic
 from thinkmeter.demo.stand_in import StandIn
-from thinkmeter.demo.truth import Truth
+from thinkmeter.demo.tasks import TASKS
+from thinkmeter.demo.traffic import DemoTraffic
+from thinkmeter.demo.truth import Truth, has_history
 from thinkmeter.demo.workload import HISTORY, Workload
 from thinkmeter.schema import attributes as names
+from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.sdk.testing import Captured, capture
 
 Line = dict[str, Any]
-MANY = 60
+MANY = 30
 
 
 @pytest.fixture
@@ -70,6 +77,7 @@ def expected_call(request: Line, attempt: Line, line: Line) -> Line:
         names.STRATEGY: attempt["strategy"],
         names.ROLE: None if line["role"] == "answer" else line["role"],
         names.SAMPLE: line["sample"],
+        names.PHASE: line["phase"],
         names.PROVIDER_NAME: line["provider"],
         names.REQUEST_MODEL: line["model"],
         names.RESPONSE_ID: line["response_id"],
@@ -106,6 +114,7 @@ EXPECTED = (
     names.STRATEGY,
     names.ROLE,
     names.SAMPLE,
+    names.PHASE,
     names.PROVIDER_NAME,
     names.REQUEST_MODEL,
     names.RESPONSE_ID,
@@ -179,6 +188,8 @@ def test_live_traffic_through_the_real_clients_is_measured_to_the_token(
         running = asyncio.create_task(live.run())
         while live.finished < MANY and not running.done():
             await asyncio.sleep(0.01)
+        for task in [t.name for t in TASKS] * 8:  # each class, whatever the hour
+            live.begin(task)
         live.begin("code_review", runaway=True)
         live.stop()
         await running
@@ -195,3 +206,30 @@ def test_live_traffic_through_the_real_clients_is_measured_to_the_token(
     assert {(c["provider"], c["stream"]) for c in calls} == {
         (provider, stream) for provider in ("openai", "anthropic", "gcp.gemini") for stream in (True, False)
     }
+
+
+def test_a_collector_that_is_away_is_told_and_ends_the_traffic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thinkmeter.demo.backfill.FLUSH_TIMEOUT_S", 0.3)
+    monkeypatch.setenv("THINKMETER_FLUSH_TIMEOUT_S", "0.3")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with (
+        pytest.raises(ThinkmeterError, match=f"127.0.0.1:{port}.* did not take the demo's history"),
+        DemoTraffic(f"http://127.0.0.1:{port}", tmp_path, requests=20) as traffic,
+    ):
+        traffic.wait_for_history()
+    assert not has_history(traffic.truth_path)
+    assert not thinkmeter.health().instrumented
+
+
+def test_a_missing_client_is_one_sentence() -> None:
+    absent = "import sys; sys.modules['anthropic'] = None; sys.argv = ['thinkmeter', 'demo', '--exit']"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{absent}; from thinkmeter.__main__ import main; main()"],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 1
+    assert told.stderr.startswith("thinkmeter: ")
+    assert "anthropic is missing: pip install 'thinkmeter[server,demo]'" in told.stderr
+    assert told.stderr.count("\n") == 1

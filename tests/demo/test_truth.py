@@ -137,6 +137,7 @@ def as_stored(request: Request, attempt: Attempt, call: Call) -> dict[str, Any]:
         "strategy": attempt.strategy,
         "role": call.role,
         "sample": call.sample,
+        "phase": call.phase or "",
         "provider": call.provider,
         "model": call.model,
         "input_tokens": call.input_tokens,

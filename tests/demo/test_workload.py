@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.demo import reference
 from thinkmeter.demo.arrival import Tally
 from thinkmeter.demo.plan import PlannedAttempt, PlannedRequest
-from thinkmeter.demo.tasks import TASKS
+from thinkmeter.demo.tasks import TASKS, TaskClass
 from thinkmeter.demo.truth import Truth, has_history
 from thinkmeter.demo.workload import HISTORY, Workload
 
@@ -52,8 +52,8 @@ def test_live_requests_follow_from_the_seed_too() -> None:
 
 
 @given(st.integers(0, 2**16 - 1), st.integers(0, 2**24 - 1), st.sampled_from(TASKS), st.booleans())
-def test_every_plan_holds_what_counts_must_hold(seed: int, number: int, task: object, runaway: bool) -> None:
-    request = Workload(seed, BEGIN).request(number, task, BEGIN + HISTORY / 3, runaway=runaway)  # type: ignore[arg-type]
+def test_every_plan_holds_what_counts_must_hold(seed: int, number: int, task: TaskClass, runaway: bool) -> None:
+    request = Workload(seed, BEGIN).request(number, task, BEGIN + HISTORY / 3, runaway=runaway)
     assert [a.number for a in request.attempts] == list(range(1, len(request.attempts) + 1))
     tiers = [a.tier for a in request.attempts]
     assert tiers == sorted(tiers)

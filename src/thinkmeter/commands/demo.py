@@ -68,7 +68,8 @@ def demo(
                 f"{traffic.live_requests} live requests through the clients of OpenAI, Anthropic and Gemini\n"
             )
             report(since=traffic.begin.isoformat(), data=folder)
-            console.print(f"\nwhat is true of every request: {traffic.truth_path}")
+            lasting = "" if data or stay else " (gone with the rest of it now; --data DIR keeps everything)"
+            console.print(f"\nwhat is true of every request: {traffic.truth_path}{lasting}")
             if stay:
                 ended = end_on_signal()
                 console.print("live traffic goes on, with a runaway every minute or two; end with Ctrl-C")
@@ -113,9 +114,7 @@ def tell_history(console: Console, pipeline: "Pipeline", traffic: "DemoTraffic")
 @contextlib.contextmanager
 def _directory(data: Path | None) -> Iterator[Path]:
     if data is not None:
-        data = data.expanduser()
-        data.mkdir(parents=True, exist_ok=True)
-        yield data
+        yield data.expanduser()
     else:
         with tempfile.TemporaryDirectory(prefix="thinkmeter-demo-") as folder:
             yield Path(folder)

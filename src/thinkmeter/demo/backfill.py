@@ -92,6 +92,7 @@ def _record_call(attempt: thinkmeter.Attempt, call: PlannedCall) -> None:
         error=call.error,
         role=None if call.role == "answer" else call.role,
         sample=call.sample,
+        phase=call.phase,
         effort=call.effort,
         budget_tokens=call.budget_tokens,
         service_tier=call.service_tier if told else None,

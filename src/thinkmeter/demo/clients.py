@@ -12,6 +12,7 @@ try:
     import anthropic
     import openai
     from google import genai
+    from google.genai.errors import APIError as GeminiError
     from google.genai.models import AsyncModels, Models
     from google.genai.types import HttpOptions, HttpRetryOptions
 except ModuleNotFoundError as error:
@@ -22,6 +23,8 @@ except ModuleNotFoundError as error:
 PROMPT: Final = "A request of the demo; what is answered is decided by its plan."
 KEY: Final = "demo"
 MAX_RETRIES: Final = 3
+PROVIDER_ERRORS: Final = (openai.APIError, anthropic.APIError, GeminiError)
+"""What the clients raise where a provider refuses."""
 
 Arguments = dict[str, Any]
 
@@ -51,7 +54,7 @@ class Clients:
         """Make the call and read its answer to the end: the reply, or the events of its stream.
 
         Raises:
-            openai.APIStatusError, anthropic.APIStatusError, google.genai.errors.APIError: the plan has an error.
+            one of `PROVIDER_ERRORS`: the plan has an error.
         """
         method = _method(call, self._openai, self._anthropic, self._gemini.models)
         reply = method(**arguments(call))
@@ -83,7 +86,7 @@ class AsyncClients:
         """Make the call and read its answer to the end: the reply, or the events of its stream.
 
         Raises:
-            openai.APIStatusError, anthropic.APIStatusError, google.genai.errors.APIError: the plan has an error.
+            one of `PROVIDER_ERRORS`: the plan has an error.
         """
         method = _method(call, self._openai, self._anthropic, self._gemini.models)
         reply = await method(**arguments(call))

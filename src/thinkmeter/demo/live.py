@@ -8,12 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-import anthropic
-import openai
-from google.genai.errors import APIError as GeminiError
-
 import thinkmeter
-from thinkmeter.demo.clients import AsyncClients, Clients
+from thinkmeter.demo.clients import PROVIDER_ERRORS, AsyncClients, Clients
 from thinkmeter.demo.plan import PlannedCall, PlannedLabel, PlannedRequest, PlannedVerdict
 from thinkmeter.demo.tasks import TASKS
 from thinkmeter.demo.truth import Truth
@@ -22,7 +18,6 @@ from thinkmeter.demo.workload import Workload
 AT_ONCE: Final = 24
 RUNAWAY_EVERY: Final = 250
 """Requests: one of so many thinks far more than is usual for its class."""
-PROVIDER_ERRORS: Final = (openai.APIError, anthropic.APIError, GeminiError)
 
 
 class LiveTraffic:
@@ -134,6 +129,8 @@ def _marked(attempt: thinkmeter.Attempt, call: PlannedCall) -> Iterator[None]:
             marks.enter_context(attempt.role(call.role))
         if call.sample is not None:
             marks.enter_context(attempt.sample(call.sample))
+        if call.phase is not None:
+            marks.enter_context(attempt.phase(call.phase))
         yield
 
 

@@ -35,6 +35,7 @@ class PlannedCall:
     output_tokens: int
     thinking_tokens: int
     sample: int | None = None
+    phase: str | None = None
     effort: str | None = None
     budget_tokens: int | None = None
     service_tier: str = "standard"

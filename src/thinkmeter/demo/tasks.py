@@ -38,6 +38,9 @@ class Rung:
     """Median of a sample at middling difficulty; 0: thinking is off."""
     strategy: str = "greedy"
     samples: int = 1
+    """Calls at the same time, of which one answer is made."""
+    phases: tuple[str, ...] = ()
+    """Calls one after another, as an agent makes them; then `samples` does not hold."""
     effort: str | None = None
     budget_tokens: int | None = None
     service_tier: str = "standard"
@@ -121,9 +124,9 @@ TASKS: Final = (
             Rung(
                 OPUS_OLD,
                 skill=2.1,
-                thinking_tokens=5_000,
+                thinking_tokens=3_000,
                 strategy="iterative_refinement",
-                samples=2,
+                phases=("planning", "tool_selection", "interpretation"),
                 effort="high",
                 later_model=OPUS,
             ),

@@ -18,6 +18,7 @@ from thinkmeter.demo.live import LiveTraffic
 from thinkmeter.demo.stand_in import StandIn
 from thinkmeter.demo.truth import FILE_NAME, Truth, has_history
 from thinkmeter.demo.workload import HISTORY, Workload
+from thinkmeter.schema.errors import ThinkmeterError
 
 LOG: Final = logging.getLogger("thinkmeter.demo")
 SEED: Final = 7
@@ -130,13 +131,17 @@ class DemoTraffic:
             ThinkmeterError: the collector did not take the history.
             ExceptionGroup: live traffic ended with an error.
         """
+        self._end()
+        self._raise()
+
+    def _end(self) -> None:
         self._stopping = True
         if self._live:
             self._in_loop(self._live.stop)
         self._thread.join()
-        thinkmeter.flush()
+        if self._error is None:
+            thinkmeter.flush()
         thinkmeter.uninstrument()
-        self._raise()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -146,8 +151,10 @@ class DemoTraffic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop."""
-        self.stop()
+        """Stop; an error that is on its way already is not raised twice."""
+        self._end()
+        if error is None:
+            self._raise()
 
     def _in_loop(self, act: Callable[[], None]) -> None:
         if self._loop:
@@ -166,7 +173,7 @@ class DemoTraffic:
                 self._history_over.set()
                 asyncio.run(self._send_live(truth, stand_in.url))
         except BaseException as error:  # told to whoever waits for the history, or stops
-            LOG.error("the demo's traffic has ended", exc_info=error)
+            LOG.error("the demo's traffic has ended: %s", error, exc_info=not isinstance(error, ThinkmeterError))
             self._error = error
         finally:
             self._history_over.set()

@@ -110,6 +110,7 @@ def _call(call: PlannedCall) -> dict[str, Any]:
         "model": call.model.name,
         "role": call.role,
         "sample": call.sample,
+        "phase": call.phase,
         "start": call.start,
         "duration_s": call.duration_s,
         "input_tokens": call.input_tokens,

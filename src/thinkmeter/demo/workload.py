@@ -136,9 +136,8 @@ class _Request:
         dice, task = self._dice, self._task
         rung = task.rungs[tier - 1]
         model = (rung.later_model if self._later else None) or rung.model
-        answers = [self._answer(rung, model, sample) for sample in range(rung.samples)]
-        calls = [call for pair in answers for call in pair]
-        thinking = sum(c.thinking_tokens for c in calls) / rung.samples
+        calls = self._answers(rung, model)
+        thinking = sum(c.thinking_tokens for c in calls) / len(rung.phases or range(rung.samples))
         self._now = max(c.end for c in calls) + dt.timedelta(milliseconds=dice.randint(20, 120))
         correct = dice.random() < self._chance(rung, thinking)
         verdict = None
@@ -170,11 +169,25 @@ class _Request:
             tokens *= dice.paretovariate(2.2)
         if self._runaway:
             # also past the budget, as providers take it for a target
-            return min(int(rung.thinking_tokens * RUNAWAY_FACTOR * dice.uniform(1.0, 1.6)), MOST_THINKING_TOKENS)
+            tokens = rung.thinking_tokens * RUNAWAY_FACTOR * dice.uniform(1.0, 1.6)
+            return min(int(tokens), MOST_THINKING_TOKENS // max(len(rung.phases), 1))
         return max(32, min(int(tokens), rung.budget_tokens or MOST_THINKING_TOKENS))
 
-    def _answer(self, rung: Rung, model: Model, sample: int) -> list[PlannedCall]:
-        """The call of one sample, after a failed one now and then."""
+    def _answers(self, rung: Rung, model: Model) -> list[PlannedCall]:
+        """The calls of an attempt that answer: samples at the same time, or phases one after another."""
+        if not rung.phases:
+            samples = range(rung.samples) if rung.samples > 1 else [None]
+            return [call for sample in samples for call in self._answer(rung, model, sample=sample)]
+        calls: list[PlannedCall] = []
+        for phase in rung.phases:
+            calls += self._answer(rung, model, phase=phase)
+            self._now = calls[-1].end + dt.timedelta(milliseconds=self._dice.randint(30, 400))
+        return calls
+
+    def _answer(
+        self, rung: Rung, model: Model, *, sample: int | None = None, phase: str | None = None
+    ) -> list[PlannedCall]:
+        """One call of an attempt, after a failed one now and then."""
         dice, task = self._dice, self._task
         fixed = int(task.input_tokens * _FIXED_PROMPT_SHARE)
         fresh = max(40, int(dice.lognormvariate(math.log(task.input_tokens - fixed), 0.4)))
@@ -195,7 +208,8 @@ class _Request:
             cache_write_1h_tokens=write_1h,
             thinking_tokens=thinking,
             answer_tokens=answer,
-            sample=sample if rung.samples > 1 else None,
+            sample=sample,
+            phase=phase,
             effort=rung.effort,
             budget_tokens=rung.budget_tokens if rung.thinking_tokens else None,
             service_tier=rung.service_tier if model.name != "gpt-oss-120b" else "standard",
@@ -237,6 +251,7 @@ class _Request:
         cache_write_tokens: int = 0,
         cache_write_1h_tokens: int = 0,
         sample: int | None = None,
+        phase: str | None = None,
         effort: str | None = None,
         budget_tokens: int | None = None,
         service_tier: str = "standard",
@@ -258,6 +273,7 @@ class _Request:
             output_tokens=output,
             thinking_tokens=thinking_tokens,
             sample=sample,
+            phase=phase,
             effort=effort,
             budget_tokens=budget_tokens,
             service_tier=service_tier,
