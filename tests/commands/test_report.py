@@ -205,7 +205,7 @@ def test_curves_are_shown_where_one_metric_is_asked_for(url: str) -> None:
     text = run("overthinking", *WINDOW, "--task", "unpaired", "--store-url", url)
     assert "unpaired: accuracy by thinking tokens" in text
     assert "Hard tasks think longer" in text
-    text = run("vrate", *WINDOW, "--task", "two verifiers", "--store-url", url)
+    text = run("vrate", *WINDOW, "--task", "chosen", "--store-url", url)
     assert "what other thresholds would have given" in text
     assert "accuracy by thinking tokens" not in run(*WINDOW, "--store-url", url)
 

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import datetime as dt
 import json
-import re
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,14 +13,14 @@ import typer
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.commands.report.explanation import print_explanation
+from thinkmeter.commands.window import moment, window
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
-    from thinkmeter.schema.query import Reader, Report
+    from thinkmeter.schema.query import Report
 
 Form = Literal["table", "json", "csv"]
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @app.command()
@@ -110,8 +109,8 @@ def _asked(metric: str | None, by: str | None, since: str | None, until: str | N
     parts = [(name, by) for name in names]
     if metric == "quota" and by is None:
         parts = [("quota", "user"), ("quota", "session")]
-    start = _moment(since or METRICS[names[0]].window, "--since")
-    return _Asked(metric, parts, refusals, start, None if until is None else _moment(until, "--until"))
+    start = moment(since or METRICS[names[0]].window, "--since")
+    return _Asked(metric, parts, refusals, start, None if until is None else moment(until, "--until"))
 
 
 def _print(
@@ -121,7 +120,7 @@ def _print(
     from thinkmeter.schema.query import Reader
 
     with Reader(address) as reader:
-        first, last = _window(asked.start, asked.end, reader)
+        first, last = window(asked.start, asked.end, reader)
         read = partial(reader.report, since=first, until=last, task=task, project=project)
         reports = [read(name, by=by) for name, by in asked.parts]
         if form == "table":
@@ -155,38 +154,6 @@ def _metrics(metric: str | None, by: str | None, *, with_cost: bool) -> tuple[li
     if not names:
         raise typer.BadParameter(refusals[0], param_hint="--by")
     return names, refusals
-
-
-def _moment(text: str, option: str) -> dt.datetime | dt.timedelta:
-    """An instant, or how long before another."""
-    if lasting := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-        return dt.timedelta(**{UNITS[lasting[2]]: int(lasting[1])})
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither a duration such as 7d, 24h or 90m nor a time such as 2026-11-15 or "
-            "2026-11-15T08:00:00Z",
-            param_hint=option,
-        ) from None
-
-
-def _window(
-    start: dt.datetime | dt.timedelta, end: dt.datetime | dt.timedelta | None, reader: "Reader"
-) -> tuple[dt.datetime, dt.datetime]:
-    now = dt.datetime.now(dt.UTC)
-    zone = reader.timezone()
-    until, since = (
-        moment if isinstance(moment, dt.timedelta) or moment.tzinfo else moment.replace(tzinfo=zone)
-        for moment in (end or dt.timedelta(0), start)
-    )
-    until = now - until if isinstance(until, dt.timedelta) else until
-    since = until - since if isinstance(since, dt.timedelta) else since
-    if since >= until:
-        raise typer.BadParameter(
-            f"{since.isoformat()} is not before the end, {until.isoformat()}", param_hint="--since"
-        )
-    return since.astimezone(dt.UTC), until.astimezone(dt.UTC)
 
 
 def _write_csv(reports: list["Report"]) -> None:
