@@ -38,13 +38,14 @@ def silence_alerts(
     reason: Annotated[str, typer.Option("--reason", help="Why, for those who wonder.")] = "",
     end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End a silence now.")] = None,
     show: Annotated[bool, typer.Option("--list", help="Show the silences that hold.")] = False,
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
     """Silence alerts that fire from now on; they are judged and stored all the same."""
     if (lasting is not None) + (end is not None) + show != 1:
         raise typer.BadParameter("say one of --for, --end and --list")
-    address = store_address(data, store_url)
+    address = store_address(data, store_url, config)
     console = Console(highlight=False, soft_wrap=True)
     if lasting is not None:
         try:

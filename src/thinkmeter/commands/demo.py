@@ -52,7 +52,7 @@ def demo(
     Anthropic and Gemini to a stand-in on this machine: no key is needed and nothing leaves it. What is true of every
     request is in a file, written before it is sent. The address of the dashboard stands at the end.
     """
-    from thinkmeter.commands.report import report
+    from thinkmeter.commands.report import print_metrics
     from thinkmeter.commands.up import end_on_signal, print_places
     from thinkmeter.demo.background import say_ready
     from thinkmeter.demo.traffic import DemoTraffic
@@ -79,7 +79,7 @@ def demo(
             console.print(
                 f"{traffic.live_requests} live requests through the clients of OpenAI, Anthropic and Gemini\n"
             )
-            report(since=traffic.begin.isoformat(), data=folder)
+            print_metrics(pipeline.address, since=traffic.begin)
             lasting = "" if data or stay else " (gone with the rest of it now; --data DIR keeps everything)"
             console.print(f"\nwhat is true of every request: {traffic.truth_path}{lasting}")
             if pipeline.dashboard is not None:
