@@ -87,6 +87,7 @@ CLIENTS: Final = {
     "Vertex": Endpoint("gcp.vertex_ai"),
     "Foundry": Endpoint("azure.ai.inference"),
     "Groq": HOSTS["groq.com"],
+    "Mistral": HOSTS["mistral.ai"],
 }
 """Part of a client's class name -> endpoint, where the address is the user's own."""
 

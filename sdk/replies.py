@@ -65,6 +65,10 @@ class Reply:
         """Read one element of a stream."""
         raise NotImplementedError
 
+    def view(self, chunk: Any) -> Any:
+        """What is read of an element of a stream, where the caller gets it in an envelope."""
+        return chunk
+
     def wants_hidden(self, chunk: Any) -> bool:
         """Whether that chunk exists only because we asked for usage."""
         return False
@@ -133,6 +137,21 @@ class Chat(Reply):
     def _usage(self, raw: Raw) -> Usage:
         end = self.endpoint
         return chat_usage(raw, thinking_apart=end.thinking_apart, thinking_untold=end.thinking_untold, costs=end.costs)
+
+
+class MistralChat(Chat):
+    """Mistral's own client: chunks in an envelope, and the service tier in the usage."""
+
+    __slots__ = ()
+
+    def view(self, chunk: Any) -> Any:
+        """The chunk in an event."""
+        return entry(chunk, "data")
+
+    def _usage(self, raw: Raw) -> Usage:
+        usage = super()._usage(raw)
+        usage.service_tier = billed_tier(raw.get("service_tier"))
+        return usage
 
 
 class Completion(Chat):

@@ -1,16 +1,22 @@
 """One case per API: how its replies look, whole and streamed, and how a client asks for them."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.sdk.clients import (
+    MistralClient,
     anthropic_client,
     async_anthropic_client,
+    async_groq_client,
     async_openai_client,
+    bedrock_client,
     google_client,
+    groq_client,
     openai_client,
 )
+from tests.sdk.provider_server import AMAZON, SSE, Framing
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,11 @@ class Case:
         absent: thinking where the provider does not tell and shows thinking: what we say.
         unshown: thinking where the provider neither tells nor shows any.
         known_early: what an interrupted stream has told after `answer_at`.
+        asynchronous: whether the library has asynchronous clients.
+        framing: how the stream is put on the wire.
+        headers: of every reply.
+        hidden: elements at the end of a stream that are there because we asked for usage.
+        asks: whether we add a question for thinking to the request.
     """
 
     name: str
@@ -57,6 +68,11 @@ class Case:
     done: bool
     unshown: int | None
     known_early: frozenset[str]
+    asynchronous: bool = True
+    framing: Framing = SSE
+    headers: dict[str, str] = field(default_factory=dict)
+    hidden: int = 0
+    asks: bool = False
 
 
 # --- OpenAI chat completions ----------------------------------------------------------------------
@@ -288,6 +304,136 @@ def gemini_client(port: int, asynchronous: bool) -> Any:
     return client.aio if asynchronous else client
 
 
+# --- Groq's own client ----------------------------------------------------------------------------
+
+
+def groq_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    *chunks, last = chat_events(told, usage=False, shown=shown)
+    return [*chunks, {**last, "x_groq": {"id": "req", **({"usage": chat_usage(told)} if usage else {})}}]
+
+
+def groq_create(client: Any, stream: bool) -> Any:
+    return client.chat.completions.create(
+        model="openai/gpt-oss-120b",
+        messages=[{"role": "user", "content": "6 x 7?"}],
+        stream=stream,
+        reasoning_effort="high",
+    )
+
+
+def own_groq_client(port: int, asynchronous: bool) -> Any:
+    return async_groq_client(port) if asynchronous else groq_client(port)
+
+
+# --- Mistral's own client -------------------------------------------------------------------------
+
+
+def mistral_whole(told: Told, *, usage: bool = True, shown: bool = True) -> dict[str, Any]:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    content = [*([thought] if shown else []), {"type": "text", "text": "42"}]
+    message = {"role": "assistant", "content": content}
+    return {
+        "id": "reply-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "magistral-medium-2509",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": chat_usage(told) if usage else {},  # the client refuses a reply without
+    }
+
+
+def mistral_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    thought = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+    return [
+        chat_chunk({"role": "assistant", "content": ""}),
+        chat_chunk({"content": thought if shown else ""}),
+        chat_chunk({"content": "4"}),
+        chat_chunk({"content": "2"}),
+        chat_chunk({"content": ""}, "stop", **({"usage": chat_usage(told)} if usage else {})),
+    ]
+
+
+def mistral_create(client: Any, stream: bool) -> Any:
+    method = client.stream if stream else client.complete
+    messages = [{"role": "user", "content": "6 x 7?"}]
+    return method(model="magistral-medium-latest", messages=messages, reasoning_effort="high")
+
+
+# --- Amazon Bedrock through boto3 -----------------------------------------------------------------
+
+CLAUDE = "us.anthropic.claude-sonnet-5-v1:0"
+
+
+def converse_usage(told: Told) -> dict[str, Any]:
+    cached = told.cached or 0
+    usage = {"inputTokens": told.input - cached, "outputTokens": told.output, "totalTokens": told.input + told.output}
+    return usage | ({} if told.cached is None else {"cacheReadInputTokens": cached, "cacheWriteInputTokens": 0})
+
+
+def converse_details(told: Told) -> dict[str, Any]:
+    if told.thinking is None:
+        return {}
+    details = {"usage": {"output_tokens_details": {"thinking_tokens": told.thinking}}}
+    return {"additionalModelResponseFields": details}
+
+
+def converse_whole(told: Told, *, usage: bool = True, shown: bool = True) -> dict[str, Any]:
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "s"}}}
+    return {
+        "output": {"message": {"role": "assistant", "content": [*([thought] if shown else []), {"text": "42"}]}},
+        "stopReason": "end_turn",
+        "metrics": {"latencyMs": 1},
+        **({"usage": converse_usage(told), **converse_details(told)} if usage else {}),
+    }
+
+
+def converse_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    def delta(index: int, **delta: Any) -> dict[str, Any]:
+        return {"contentBlockDelta": {"contentBlockIndex": index, "delta": delta}}
+
+    return [
+        {"messageStart": {"role": "assistant"}},
+        delta(0, reasoningContent={"text": "hm"}) if shown else delta(0, text=""),
+        {"contentBlockStop": {"contentBlockIndex": 0}},
+        delta(1, text="4"),
+        delta(1, text="2"),
+        {"contentBlockStop": {"contentBlockIndex": 1}},
+        {"messageStop": {"stopReason": "end_turn", **(converse_details(told) if usage else {})}},
+        {"metadata": {"metrics": {"latencyMs": 1}, **({"usage": converse_usage(told)} if usage else {})}},
+    ]
+
+
+def converse_create(client: Any, stream: bool) -> Any:
+    asked: dict[str, Any] = {
+        "modelId": CLAUDE,
+        "messages": [{"role": "user", "content": [{"text": "6 x 7?"}]}],
+        "additionalModelRequestFields": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+    }
+    return client.converse_stream(**asked)["stream"] if stream else client.converse(**asked)
+
+
+def invoke_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    return [{"chunk": event} for event in messages_events(told, usage=usage, shown=shown)]
+
+
+def invoke_create(client: Any, stream: bool) -> Any:
+    body = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 4096,
+        "messages": [{"role": "user", "content": "6 x 7?"}],
+        "output_config": {"effort": "high"},
+    }
+    if stream:
+        return client.invoke_model_with_response_stream(modelId=CLAUDE, body=json.dumps(body))["body"]
+    response = client.invoke_model(modelId=CLAUDE, body=json.dumps(body))
+    return {**response, "body": response["body"].read()}
+
+
+def boto3_client(port: int, asynchronous: bool) -> Any:
+    assert not asynchronous
+    return bedrock_client(port)
+
+
 CASES = [
     Case(
         "openai chat",
@@ -303,6 +449,7 @@ CASES = [
         done=True,
         unshown=None,
         known_early=frozenset(),
+        hidden=1,
     ),
     Case(
         "openai responses",
@@ -348,5 +495,71 @@ CASES = [
         done=False,
         unshown=0,
         known_early=frozenset({"input", "cached"}),
+    ),
+    Case(
+        "groq",
+        "groq",
+        "chat",
+        own_groq_client,
+        groq_create,
+        chat_whole,
+        groq_events,
+        2,
+        2,
+        "stop",
+        done=True,
+        unshown=None,
+        known_early=frozenset(),
+    ),
+    Case(
+        "mistral",
+        "mistral_ai",
+        "chat",
+        MistralClient,
+        mistral_create,
+        mistral_whole,
+        mistral_events,
+        2,
+        2,
+        "stop",
+        done=True,
+        unshown=None,
+        known_early=frozenset(),
+    ),
+    Case(
+        "bedrock converse",
+        "aws.bedrock",
+        "chat",
+        boto3_client,
+        converse_create,
+        converse_whole,
+        converse_events,
+        3,
+        3,
+        "end_turn",
+        done=False,
+        unshown=0,
+        known_early=frozenset(),
+        asynchronous=False,
+        framing=AMAZON,
+        headers={"x-amzn-requestid": "reply-1"},
+        asks=True,
+    ),
+    Case(
+        "bedrock invoke",
+        "aws.bedrock",
+        "chat",
+        boto3_client,
+        invoke_create,
+        messages_whole,
+        invoke_events,
+        5,
+        5,
+        "end_turn",
+        done=False,
+        unshown=0,
+        known_early=frozenset({"input", "cached"}),
+        asynchronous=False,
+        framing=AMAZON,
     ),
 ]

@@ -1,5 +1,6 @@
 """Real provider clients whose requests for the provider's own address end at a server on the loopback."""
 
+import functools
 from typing import Any
 
 import httpx2
@@ -78,3 +79,58 @@ def google_client(port: int, *, vertex: bool = False) -> Any:
             http_options=options,
         )
     return genai.Client(api_key="k", http_options=options)
+
+
+def groq_client(port: int, **options: Any) -> Any:
+    """A Groq client."""
+    import groq
+
+    return groq.Groq(api_key="k", base_url=f"http://127.0.0.1:{port}", max_retries=0, **options)
+
+
+def async_groq_client(port: int, **options: Any) -> Any:
+    """An asynchronous Groq client."""
+    import groq
+
+    return groq.AsyncGroq(api_key="k", base_url=f"http://127.0.0.1:{port}", max_retries=0, **options)
+
+
+class MistralClient:
+    """A Mistral client, which has synchronous and asynchronous methods; here it has one kind, under one name."""
+
+    def __init__(self, port: int, asynchronous: bool, server_url: str = "https://api.mistral.ai") -> None:
+        from mistralai.client import Mistral
+
+        self._sync = httpx2.Client(transport=Rerouted(port), follow_redirects=True)
+        self._async = httpx2.AsyncClient(transport=AsyncRerouted(port), follow_redirects=True)
+        self.client = Mistral(api_key="k", server_url=server_url, client=self._sync, async_client=self._async)
+        self._suffix = "_async" if asynchronous else ""
+
+    def complete(self, **asked: Any) -> Any:
+        return getattr(self.client.chat, f"complete{self._suffix}")(**asked)
+
+    def stream(self, **asked: Any) -> Any:
+        return getattr(self.client.chat, f"stream{self._suffix}")(**asked)
+
+    def close(self) -> None:
+        self._sync.close()
+
+    async def aclose(self) -> None:
+        self._sync.close()
+        await self._async.aclose()
+
+
+@functools.cache
+def _boto3_session() -> Any:
+    """A session: it reads the descriptions of services, which takes longer than a test."""
+    import boto3
+
+    return boto3.Session("an id", "a secret", region_name="us-east-1")
+
+
+def bedrock_client(port: int, **options: Any) -> Any:
+    """A client of Amazon Bedrock's runtime."""
+    from botocore.config import Config
+
+    config = Config(retries={"total_max_attempts": 1})
+    return _boto3_session().client("bedrock-runtime", endpoint_url=f"http://127.0.0.1:{port}", config=config, **options)

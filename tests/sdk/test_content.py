@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streame
 
 def ask(case: Case, provider: ProviderServer, streamed: bool) -> None:
     if streamed:
-        provider.stream(case.events(TOLD), done=case.done)
+        provider.stream(case.events(TOLD), done=case.done, framing=case.framing)
     else:
         provider.reply(case.whole(TOLD))
     client = case.client(provider.port, False)
