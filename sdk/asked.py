@@ -112,6 +112,9 @@ GEMINI: Final = Shape(
     cap=(("max_output_tokens",), ("maxOutputTokens",)),
     off=((("thinking_config", "thinking_budget"), 0), (("thinkingConfig", "thinkingBudget"), 0)),
 )
+INTERACTIONS: Final = Shape(
+    effort=(("generation_config", "thinking_level"),), cap=(("generation_config", "max_output_tokens"),)
+)
 _MORE: Final = "additionalModelRequestFields"
 CONVERSE: Final = Shape(
     effort=(

@@ -210,6 +210,21 @@ def gemini_usage(raw: Raw) -> Usage:
     )
 
 
+def interactions_usage(raw: Raw) -> Usage:
+    """Gemini interactions: as generate_content, by other names."""
+    same = {
+        "promptTokenCount": "total_input_tokens",
+        "candidatesTokenCount": "total_output_tokens",
+        "thoughtsTokenCount": "total_thought_tokens",
+        "toolUsePromptTokenCount": "total_tool_use_tokens",
+        "cachedContentTokenCount": "total_cached_tokens",
+        "totalTokenCount": "total_tokens",
+    }
+    usage = gemini_usage({name: raw.get(theirs) for name, theirs in same.items()})
+    usage.raw = raw
+    return usage
+
+
 def converse_usage(raw: Raw) -> Usage:
     """Bedrock Converse: input, cache read and cache write are disjoint; Claude's count of thinking is on request."""
     read, written = whole(raw.get("cacheReadInputTokens")), whole(raw.get("cacheWriteInputTokens"))

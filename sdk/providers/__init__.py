@@ -11,7 +11,7 @@ import wrapt
 
 from thinkmeter.sdk.health import contained, warn
 from thinkmeter.sdk.providers.botocore import Botocore
-from thinkmeter.sdk.providers.google_genai import GoogleGenai
+from thinkmeter.sdk.providers.google_genai import GoogleGenai, GoogleInteractions
 from thinkmeter.sdk.providers.library import ChangedError, Library, Place
 from thinkmeter.sdk.providers.mistral import MISTRAL
 from thinkmeter.sdk.providers.stainless import Stainless
@@ -33,6 +33,7 @@ LIBRARIES: Final[tuple[Library, ...]] = (
     Stainless("anthropic", {"v1/messages": Messages}),
     Stainless("groq", {"openai/v1/chat/completions": Chat}),
     GoogleGenai(),
+    GoogleInteractions(),
     *MISTRAL,
     Botocore(),
 )

@@ -1,4 +1,4 @@
-"""google-genai: the private methods that send one request each.
+"""google-genai, for the Gemini API and Vertex AI: the private methods that send one request each.
 
 The public ones may send several (automatic function calling, continuation) and return the usage of the last alone.
 """
@@ -8,11 +8,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from thinkmeter.sdk import guard
-from thinkmeter.sdk.asked import GEMINI, Asked, text
+from thinkmeter.sdk.asked import GEMINI, INTERACTIONS, Asked, entry, text
+from thinkmeter.sdk.body import watch
+from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.interactions import Interactions
 from thinkmeter.sdk.providers.methods import Args, Kwargs, Methods, Opening
 from thinkmeter.sdk.settings import Settings
+from thinkmeter.sdk.stream import replace_iterator
 
 READ: Final = ("model", "contents", "config")
 
@@ -39,6 +43,34 @@ class GoogleGenai(Methods):
     def clamp(self, args: Args, kwargs: Kwargs, asked: Asked, settings: Settings) -> tuple[Args, Kwargs]:
         """The budget stands in the configuration."""
         return args, {**kwargs, "config": guard.clamped(copy.copy(kwargs.get("config")), asked, settings)}
+
+
+class GoogleInteractions(Methods):
+    """Its other interface: the methods that send one request each, below those that continue by themselves."""
+
+    name = "google_genai"
+    module = "google.genai._gaos.interactions"
+    methods = {f"{owner}.create": ("request",) for owner in ("Interactions", "AsyncInteractions")}  # noqa: RUF012
+
+    def open(self, resource: Any, method: str, args: Args, kwargs: Kwargs) -> Opening:
+        """A call."""
+        body = entry(kwargs.get("request"), "body") or kwargs
+        model = (text(entry(body, "model")) or "").rpartition("/")[2]
+        asked = INTERACTIONS.read(body, Asked(model, stream=entry(body, "stream") is True))
+        client = getattr(resource, "_api_client", None)
+        server, vertex = (("", None), False) if client is None else server_of(client)
+        endpoint = endpoint_of(server[0], model, "Vertex" if vertex else "Gemini")
+        return Opening(Interactions(endpoint), asked, server, body)
+
+    def deliver(self, result: Any, call: Call) -> Any:
+        """An interaction, a stream, or the HTTP response of a caller who reads it by itself."""
+        if hasattr(result, "generator"):
+            replace_iterator(result, "generator", call)
+        elif hasattr(result, "http_response"):
+            watch(result.http_response, call, streamed=call.asked.stream)
+        else:
+            return super().deliver(result, call)
+        return result
 
 
 def server_of(client: Any) -> tuple[tuple[str, int | None], bool]:

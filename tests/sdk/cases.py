@@ -52,6 +52,8 @@ class Case:
         framing: how the stream is put on the wire.
         headers: of every reply.
         hidden: elements at the end of a stream that are there because we asked for usage.
+        said: whether prompts and answers can be recorded.
+        wraps_errors: whether the library puts an error of its own around one that breaks a stream off.
         asks: whether we add a question for thinking to the request.
     """
 
@@ -73,6 +75,8 @@ class Case:
     headers: dict[str, str] = field(default_factory=dict)
     hidden: int = 0
     asks: bool = False
+    said: bool = True
+    wraps_errors: bool = False
 
 
 # --- OpenAI chat completions ----------------------------------------------------------------------
@@ -304,6 +308,56 @@ def gemini_client(port: int, asynchronous: bool) -> Any:
     return client.aio if asynchronous else client
 
 
+# --- Gemini interactions --------------------------------------------------------------------------
+
+
+def interactions_usage(told: Told) -> dict[str, Any]:
+    thinking = told.thinking or 0
+    usage = {"total_input_tokens": told.input, "total_output_tokens": told.output - thinking}
+    usage["total_tokens"] = told.input + told.output
+    if told.cached is not None:
+        usage["total_cached_tokens"] = told.cached
+    if thinking:
+        usage["total_thought_tokens"] = thinking
+    return usage
+
+
+def interactions_whole(told: Told, *, usage: bool = True, shown: bool = True) -> dict[str, Any]:
+    thought = {"type": "thought", "summary": [{"type": "text", "text": "hm"}], "signature": "s"}
+    answer = {"type": "model_output", "content": [{"type": "text", "text": "42"}]}
+    return {
+        "id": "reply-1",
+        "object": "interaction",
+        "model": "gemini-3.5-flash",
+        "status": "completed",
+        "steps": [*([thought] if shown else []), answer],
+        **({"usage": interactions_usage(told)} if usage else {}),
+    }
+
+
+def interactions_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    def step(kind: str, index: int, **more: Any) -> dict[str, Any]:
+        return {"event_type": kind, "index": index, **more}
+
+    whole = interactions_whole(told, usage=usage)
+    summary = {"type": "thought_summary", "content": {"type": "text", "text": "hm"}}
+    signature = {"type": "thought_signature", "signature": "s"}
+    begun = {"id": "reply-1", "object": "interaction", "model": "gemini-3.5-flash", "status": "in_progress"}
+    return [
+        {"event_type": "interaction.created", "interaction": begun},
+        step("step.start", 0, step={"type": "thought"}),
+        step("step.delta", 0, delta=summary if shown else signature),
+        step("step.delta", 1, delta={"type": "text", "text": "4"}),
+        step("step.delta", 1, delta={"type": "text", "text": "2"}),
+        {"event_type": "interaction.completed", "interaction": {**whole, "steps": None}},
+    ]
+
+
+def interactions_create(client: Any, stream: bool) -> Any:
+    asked = {"model": "gemini-3.5-flash", "input": "6 x 7?", "generation_config": {"thinking_level": "high"}}
+    return client.interactions.create(**asked, stream=stream)
+
+
 # --- Groq's own client ----------------------------------------------------------------------------
 
 
@@ -495,6 +549,23 @@ CASES = [
         done=False,
         unshown=0,
         known_early=frozenset({"input", "cached"}),
+    ),
+    Case(
+        "gemini interactions",
+        "gcp.gemini",
+        "generate_content",
+        gemini_client,
+        interactions_create,
+        interactions_whole,
+        interactions_events,
+        3,
+        3,
+        "completed",
+        done=True,
+        unshown=0,
+        known_early=frozenset(),
+        said=False,
+        wraps_errors=True,
     ),
     Case(
         "groq",

@@ -12,7 +12,7 @@ from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured, capture
 
 TOLD = Told()
-ALL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+ALL = pytest.mark.parametrize("case", [case for case in CASES if case.said], ids=lambda case: case.name)
 BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 
 
