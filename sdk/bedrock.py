@@ -76,7 +76,8 @@ class Converse(Reply):
             if others:
                 body["additionalModelResponseFields"] = others
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return converse_usage(raw)
 
 

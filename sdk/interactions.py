@@ -43,5 +43,6 @@ class Interactions(Reply):
         elif kind == "error":
             self.error = text(at(chunk, ("error", "code"))) or "error"
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return interactions_usage(raw)

@@ -75,7 +75,7 @@ class Reply:
 
     def usage(self, *, thinking_off: bool) -> Usage:
         """What was used, as far as it was told."""
-        usage = self._usage(self.raw) if self.raw else Usage()
+        usage = self.read_usage(self.raw) if self.raw else Usage()
         if usage.service_tier is None:
             usage.service_tier = billed_tier(self.service_tier)
         if not self.complete:
@@ -83,8 +83,8 @@ class Reply:
         shown_none = self.shows_thinking and not self.thought and self.raw is not None
         return usage.settle(thought_nothing=thinking_off or shown_none)
 
-    def _usage(self, raw: Raw) -> Usage:
-        """The usage object's meaning."""
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the provider's usage object means: input with cache, output with thinking; None: unknown."""
         raise NotImplementedError
 
 
@@ -134,7 +134,8 @@ class Chat(Reply):
         if reason is not None:
             self.finish_reasons[entry(choice, "index") or 0] = reason
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         end = self.endpoint
         return chat_usage(raw, thinking_apart=end.thinking_apart, thinking_untold=end.thinking_untold, costs=end.costs)
 
@@ -148,8 +149,9 @@ class MistralChat(Chat):
         """The chunk in an event."""
         return entry(chunk, "data")
 
-    def _usage(self, raw: Raw) -> Usage:
-        usage = super()._usage(raw)
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
+        usage = super().read_usage(raw)
         usage.service_tier = billed_tier(raw.get("service_tier"))
         return usage
 
@@ -202,7 +204,8 @@ class Responses(Reply):
         elif kind == "error":
             self.error = text(entry(chunk, "code")) or "error"
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return responses_usage(raw)
 
 
@@ -250,7 +253,8 @@ class Messages(Reply):
         if reason is not None:
             self.finish_reasons[0] = reason
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return messages_usage(raw)
 
 

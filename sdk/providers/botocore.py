@@ -19,7 +19,7 @@ from thinkmeter.sdk.body import Reader
 from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.health import warn
-from thinkmeter.sdk.providers.methods import Args, Kwargs, Methods, Opening
+from thinkmeter.sdk.providers.methods import Arguments, Methods, Opening
 from thinkmeter.sdk.runtime import Runtime
 from thinkmeter.sdk.settings import Settings
 from thinkmeter.sdk.stream import replace_iteration, subclass
@@ -43,12 +43,12 @@ class Botocore(Methods):
         """No server has refused anything yet."""
         self._refusing: set[str] = set()
 
-    def open(self, client: Any, method: str, args: Args, kwargs: Kwargs) -> Opening | None:
+    def open(self, client: Any, method: str, arguments: Arguments) -> Opening | None:
         """A call, where the operation is one of a model's."""
-        operation = args[0] if args else kwargs.get("operation_name")
+        operation = arguments.get("operation_name")
         if operation not in OPERATIONS or client.meta.service_model.service_name != SERVICE:
             return None
-        params = _params(args, kwargs)
+        params = arguments["api_params"]
         model = text(params.get("modelId")) or ""
         url = urlsplit(client.meta.endpoint_url)
         endpoint = endpoint_of(url.hostname or "", model, "Bedrock")
@@ -64,24 +64,24 @@ class Botocore(Methods):
         reply.shape.read(body, asked)
         return Opening(reply, asked, (url.hostname or "", url.port), body)
 
-    def clamp(self, args: Args, kwargs: Kwargs, asked: Asked, settings: Settings) -> tuple[Args, Kwargs]:
+    def clamp(self, arguments: Arguments, asked: Asked, settings: Settings) -> Arguments:
         """The budget stands in the parameters, or in a document that is one of them."""
-        params = _params(args, kwargs)
+        params = arguments["api_params"]
         if "body" in params:
             clamped = guard.clamped(_document(params["body"]), asked, settings)
-            return _with(args, kwargs, {**params, "body": json.dumps(clamped).encode()})
-        return _with(args, kwargs, guard.clamped(params, asked, settings))
+            return {**arguments, "api_params": {**params, "body": json.dumps(clamped).encode()}}
+        return {**arguments, "api_params": guard.clamped(params, asked, settings)}
 
-    def extend(self, opening: Opening, runtime: Runtime, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+    def extend(self, opening: Opening, runtime: Runtime, arguments: Arguments) -> Arguments:
         """Claude's count of thinking comes through Converse on request only."""
-        reply, params = opening.reply, _params(args, kwargs)
-        paths = params.get("additionalModelResponseFieldPaths") or []
+        reply, params = opening.reply, arguments["api_params"]
         if not isinstance(reply, ClaudeConverse) or not runtime.settings.stream_usage or opening.asked.thinking_off:
-            return args, kwargs
+            return arguments
+        paths = params.get("additionalModelResponseFieldPaths") or []
         if opening.asked.model in self._refusing or any(path.startswith("/usage") for path in paths):
-            return args, kwargs
+            return arguments
         reply.asked_details = True
-        return _with(args, kwargs, {**params, "additionalModelResponseFieldPaths": [*paths, DETAILS]})
+        return {**arguments, "api_params": {**params, "additionalModelResponseFieldPaths": [*paths, DETAILS]}}
 
     def refuses(self, call: Call, error: Exception) -> bool:
         """Whether a model refused the request for its count of thinking."""
@@ -113,17 +113,6 @@ class Botocore(Methods):
             call.whole(result)
             call.end()
         return result
-
-
-def _params(args: Args, kwargs: Kwargs) -> dict[str, Any]:
-    """The parameters of an operation."""
-    params: dict[str, Any] = args[1] if len(args) > 1 else kwargs["api_params"]
-    return params
-
-
-def _with(args: Args, kwargs: Kwargs, params: dict[str, Any]) -> tuple[Args, Kwargs]:
-    """The arguments with other parameters."""
-    return ((args[0], params), kwargs) if len(args) > 1 else (args, {**kwargs, "api_params": params})
 
 
 def _document(body: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.interactions import Interactions
-from thinkmeter.sdk.providers.methods import Args, Kwargs, Methods, Opening
+from thinkmeter.sdk.providers.methods import Arguments, Methods, Opening
 from thinkmeter.sdk.settings import Settings
 from thinkmeter.sdk.stream import replace_iterator
 
@@ -32,17 +32,17 @@ class GoogleGenai(Methods):
         for method in ("_generate_content", "_generate_content_stream")
     }
 
-    def open(self, models: Any, method: str, args: Args, kwargs: Kwargs) -> Opening:
+    def open(self, models: Any, method: str, arguments: Arguments) -> Opening:
         """A call."""
-        model = (text(kwargs.get("model")) or "").rpartition("/")[2]
-        asked = GEMINI.read(kwargs.get("config"), Asked(model, stream=method.endswith("stream")))
+        model = (text(arguments.get("model")) or "").rpartition("/")[2]
+        asked = GEMINI.read(arguments.get("config"), Asked(model, stream=method.endswith("stream")))
         server, vertex = server_of(models._api_client)
         endpoint = endpoint_of(server[0], model, "Vertex" if vertex else "Gemini")
-        return Opening(Gemini(endpoint), asked, server, kwargs)
+        return Opening(Gemini(endpoint), asked, server, arguments)
 
-    def clamp(self, args: Args, kwargs: Kwargs, asked: Asked, settings: Settings) -> tuple[Args, Kwargs]:
+    def clamp(self, arguments: Arguments, asked: Asked, settings: Settings) -> Arguments:
         """The budget stands in the configuration."""
-        return args, {**kwargs, "config": guard.clamped(copy.copy(kwargs.get("config")), asked, settings)}
+        return {**arguments, "config": guard.clamped(copy.copy(arguments.get("config")), asked, settings)}
 
 
 class GoogleInteractions(Methods):
@@ -52,9 +52,9 @@ class GoogleInteractions(Methods):
     module = "google.genai._gaos.interactions"
     methods = {f"{owner}.create": ("request",) for owner in ("Interactions", "AsyncInteractions")}  # noqa: RUF012
 
-    def open(self, resource: Any, method: str, args: Args, kwargs: Kwargs) -> Opening:
+    def open(self, resource: Any, method: str, arguments: Arguments) -> Opening:
         """A call."""
-        body = entry(kwargs.get("request"), "body") or kwargs
+        body = entry(arguments.get("request"), "body") or arguments
         model = (text(entry(body, "model")) or "").rpartition("/")[2]
         asked = INTERACTIONS.read(body, Asked(model, stream=entry(body, "stream") is True))
         client = getattr(resource, "_api_client", None)

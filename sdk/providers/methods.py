@@ -23,8 +23,9 @@ from thinkmeter.sdk.runtime import Runtime, measuring
 from thinkmeter.sdk.settings import Settings
 from thinkmeter.sdk.stream import AsyncChunks, Chunks
 
+Arguments = dict[str, Any]
+"""Arguments of a call by the names of their parameters."""
 Args = tuple[Any, ...]
-Kwargs = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Methods:
     module: str
     methods: ClassVar[Mapping[str, tuple[str, ...]]]
 
-    def open(self, client: Any, method: str, args: Args, kwargs: Kwargs) -> Opening | None:
+    def open(self, client: Any, method: str, arguments: Arguments) -> Opening | None:
         """What a call of a method asks for, read from the arguments, which are left alone; None: it is no call."""
         raise NotImplementedError
 
@@ -71,13 +72,14 @@ class Methods:
         call.end()
         return result
 
-    def clamp(self, args: Args, kwargs: Kwargs, asked: Asked, settings: Settings) -> tuple[Args, Kwargs]:
-        """The arguments with the thinking budget at the cap; the caller's objects are left alone."""
-        return args, guard.clamped(kwargs, asked, settings)
+    def clamp(self, arguments: Arguments, asked: Asked, settings: Settings) -> Arguments:
+        """Other arguments, with the thinking budget at the cap; the caller's objects are left alone."""
+        clamped: Arguments = guard.clamped(arguments, asked, settings)
+        return clamped
 
-    def extend(self, opening: Opening, runtime: Runtime, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
-        """The arguments with a question for usage, where it comes on request only."""
-        return args, kwargs
+    def extend(self, opening: Opening, runtime: Runtime, arguments: Arguments) -> Arguments:
+        """Other arguments, with a question for usage, where it comes on request only; the same where it need not."""
+        return arguments
 
     def refuses(self, call: Call, error: Exception) -> bool:
         """Whether that error answers what `extend` added: then the call goes out again as the caller wrote it."""
@@ -91,14 +93,16 @@ class Methods:
         """
         found = places(module, self.methods)
         for owner, name in found:
-            wrapt.wrap_function_wrapper(owner, name, self._wrapper(name, vars(owner)[name]))
+            function = vars(owner)[name]
+            parameters = tuple(inspect.signature(function).parameters)[1:]  # without `self`
+            wrapt.wrap_function_wrapper(owner, name, self._wrapper(name, parameters, function))
         return found
 
-    def _wrapper(self, name: str, function: Any) -> Any:
+    def _wrapper(self, name: str, parameters: tuple[str, ...], function: Any) -> Any:
         """What takes the place of a method of that kind."""
 
-        def whole(wrapped: Any, client: Any, args: Args, kwargs: Kwargs) -> Any:
-            call, sent_args, sent = self._begin(client, name, args, kwargs)
+        def whole(wrapped: Any, client: Any, args: Args, kwargs: Arguments) -> Any:
+            call, sent_args, sent = self._begin(client, name, parameters, args, kwargs)
             if call is None:
                 return wrapped(*args, **kwargs)
             token = context.attach(call.context)
@@ -116,8 +120,8 @@ class Methods:
                 context.detach(token)
             return self._deliver(result, call)
 
-        async def awaited(wrapped: Any, client: Any, args: Args, kwargs: Kwargs) -> Any:
-            call, sent_args, sent = self._begin(client, name, args, kwargs)
+        async def awaited(wrapped: Any, client: Any, args: Args, kwargs: Arguments) -> Any:
+            call, sent_args, sent = self._begin(client, name, parameters, args, kwargs)
             if call is None:
                 return await wrapped(*args, **kwargs)
             token = context.attach(call.context)
@@ -135,17 +139,17 @@ class Methods:
                 context.detach(token)
             return self._deliver(result, call)
 
-        def generator(wrapped: Any, client: Any, args: Args, kwargs: Kwargs) -> Any:
+        def generator(wrapped: Any, client: Any, args: Args, kwargs: Arguments) -> Any:
             def generate() -> Any:  # such a method sends when it is first read
-                call, sent_args, sent = self._begin(client, name, args, kwargs)
+                call, sent_args, sent = self._begin(client, name, parameters, args, kwargs)
                 source = wrapped(*sent_args, **sent)
                 yield from source if call is None else Chunks(source, call)
 
             return generate()
 
-        def async_generator(wrapped: Any, client: Any, args: Args, kwargs: Kwargs) -> Any:
+        def async_generator(wrapped: Any, client: Any, args: Args, kwargs: Arguments) -> Any:
             async def generate() -> Any:
-                call, sent_args, sent = self._begin(client, name, args, kwargs)
+                call, sent_args, sent = self._begin(client, name, parameters, args, kwargs)
                 source = wrapped(*sent_args, **sent)
                 chunks = source if call is None else AsyncChunks(source, call)
                 try:
@@ -162,7 +166,9 @@ class Methods:
             return generator
         return awaited if inspect.iscoroutinefunction(function) else whole
 
-    def _begin(self, client: Any, name: str, args: Args, kwargs: Kwargs) -> tuple[Call | None, Args, Kwargs]:
+    def _begin(
+        self, client: Any, name: str, parameters: tuple[str, ...], args: Args, kwargs: Arguments
+    ) -> tuple[Call | None, Args, Arguments]:
         """Start the call and give the arguments to pass on; no call where nothing can be said.
 
         Raises:
@@ -173,19 +179,26 @@ class Methods:
             return None, args, kwargs
         refusal: guard.ThinkingBudgetExceeded | None = None
         with contained("preparing a call"):
-            opening = self.open(client, name, args, kwargs)
+            arguments = {**dict(zip(parameters, args, strict=False)), **kwargs} if args else kwargs
+            opening = self.open(client, name, arguments)
             if opening is None:
                 return None, args, kwargs
-            sent_args, sent = args, kwargs
+            changed = arguments
             if guard.exceeds(opening.asked, runtime.settings):
                 if runtime.settings.on_exceed == "raise":
                     refusal = guard.refusal(opening.asked, runtime.settings)
                 elif runtime.settings.on_exceed == "clamp":
-                    sent_args, sent = self.clamp(args, kwargs, opening.asked, runtime.settings)
+                    changed = self.clamp(arguments, opening.asked, runtime.settings)
             if refusal is None:
-                sent_args, sent = self.extend(opening, runtime, sent_args, sent)
+                changed = self.extend(opening, runtime, changed)
                 # The span is started last: whatever fails before leaves none open.
-                return Call(runtime, opening.reply, opening.asked, opening.server, opening.body), sent_args, sent
+                call = Call(runtime, opening.reply, opening.asked, opening.server, opening.body)
+                if changed is arguments:
+                    return call, args, kwargs
+                # What was passed by position still is: another wrapper below may count on it.
+                positions = parameters[: len(args)]
+                rest = {name: value for name, value in changed.items() if name not in positions}
+                return call, tuple(changed[name] for name in positions), rest
         if refusal is not None:
             raise refusal
         return None, args, kwargs

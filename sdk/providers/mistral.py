@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from thinkmeter.sdk.asked import CHAT, Asked, text
 from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import endpoint_of
-from thinkmeter.sdk.providers.methods import Args, Kwargs, Methods, Opening
+from thinkmeter.sdk.providers.methods import Arguments, Methods, Opening
 from thinkmeter.sdk.replies import MistralChat
 from thinkmeter.sdk.stream import replace_iterator
 
@@ -23,14 +23,14 @@ class Mistral(Methods):
         self.module = module
         self.methods = {f"{resource}.{method}": (subject,) for method in METHODS}  # type: ignore[misc]  # per resource
 
-    def open(self, client: Any, method: str, args: Args, kwargs: Kwargs) -> Opening:
+    def open(self, client: Any, method: str, arguments: Arguments) -> Opening:
         """A call: every parameter is named, as in the body that is sent."""
-        model = text(kwargs.get("model")) or ""
-        url = urlsplit(text(kwargs.get("server_url")) or client.sdk_configuration.get_server_details()[0])
+        model = text(arguments.get("model")) or ""
+        url = urlsplit(text(arguments.get("server_url")) or client.sdk_configuration.get_server_details()[0])
         host = url.hostname or ""
         endpoint = endpoint_of(host, model, PLATFORMS.get(self.module.split(".")[1], "Mistral"))
-        asked = CHAT.read(kwargs, Asked(model, stream=method.startswith("stream")))
-        return Opening(MistralChat(endpoint), asked, (host, url.port), kwargs)
+        asked = CHAT.read(arguments, Asked(model, stream=method.startswith("stream")))
+        return Opening(MistralChat(endpoint), asked, (host, url.port), arguments)
 
     def deliver(self, result: Any, call: Call) -> Any:
         """A stream keeps its class and gets another iterator."""

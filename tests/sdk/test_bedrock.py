@@ -1,6 +1,7 @@
 """What is particular to Amazon Bedrock through boto3: two families of operations, and a maker's reply in each body."""
 
 import gc
+import inspect
 import json
 import logging
 from collections.abc import Iterator
@@ -317,3 +318,25 @@ def test_other_operations_are_no_calls(provider: ProviderServer, client: Any, ca
     provider.reply({"inputTokens": 5})
     client.count_tokens(modelId=CLAUDE, input={"converse": ASKED})
     assert captured.calls == []
+
+
+def test_another_wrapper_below_gets_what_was_passed_by_position_by_position(
+    provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.client import BaseClient
+
+    original, seen = BaseClient._make_api_call, []
+
+    def below(self: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append((args[0], sorted(args[1]), kwargs))
+        return original(self, *args, **kwargs)
+
+    below.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # as wrappers are
+    monkeypatch.setattr(BaseClient, "_make_api_call", below)
+    provider.reply(converse_whole(TOLD))
+    client = bedrock_client(provider.port)
+    with capture() as captured:
+        client.converse(modelId=CLAUDE, **ASKED)
+    client.close()
+    assert seen == [("Converse", ["additionalModelResponseFieldPaths", "messages", "modelId"], {})]
+    assert captured.call.items() >= COUNTS.items()
