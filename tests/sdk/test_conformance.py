@@ -232,7 +232,7 @@ def test_a_cancelled_stream_ends(case: Case, provider: ProviderServer, captured:
                 begun.set()
 
         task = asyncio.create_task(consume())
-        await begun.wait()
+        await asyncio.wait([task, asyncio.ensure_future(begun.wait())], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -74,6 +74,7 @@ def test_every_hop_of_a_streamed_asynchronous_chat_is_a_call(provider: ProviderS
     assert outputs(captured) == [(88, 50), (40, 20)]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("vertex", [False, True], ids=["gemini", "vertex"])
 def test_both_platforms_are_told_apart(provider: ProviderServer, captured: Captured, vertex: bool) -> None:
     usage = {**gemini_usage(TOLD), "toolUsePromptTokenCount": 30}
@@ -145,6 +146,7 @@ def hop(told: Told, status: str, **more: Any) -> dict[str, Any]:
     return {**interactions_whole(told), "status": status, **more}
 
 
+@pytest.mark.newest
 def test_every_hop_of_an_interaction_that_continues_is_a_call(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -155,6 +157,7 @@ def test_every_hop_of_an_interaction_that_continues_is_a_call(
     assert outputs(captured) == [(88, 50), (40, 20)]
 
 
+@pytest.mark.newest
 def test_an_interaction_is_asked_for_by_an_object_too(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -166,6 +169,7 @@ def test_an_interaction_is_asked_for_by_an_object_too(
     assert captured.call[names.OUTPUT_TOKENS] == 640
 
 
+@pytest.mark.newest
 def test_a_raw_interaction_is_counted_as_it_is_read(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply(interactions_whole(TOLD))
     raw = client.interactions.with_raw_response.create(model="gemini-3.5-flash", input="x")
@@ -173,6 +177,7 @@ def test_a_raw_interaction_is_counted_as_it_is_read(provider: ProviderServer, cl
     assert outputs(captured) == [(640, 512)]
 
 
+@pytest.mark.newest
 def test_a_failed_interaction_is_an_error_and_the_use_of_tools_is_input(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -184,6 +189,7 @@ def test_a_failed_interaction_is_an_error_and_the_use_of_tools_is_input(
     assert captured.call[names.INPUT_TOKENS] == 1230
 
 
+@pytest.mark.newest
 def test_closing_the_stream_of_an_interaction_ends_its_call_at_once(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
