@@ -1,16 +1,15 @@
 """What every test may ask for: a real store, one for the whole run, and a database of its own."""
 
-import os
 import sys
 import urllib.parse
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.commandline import Run, Told
+from tests.real_data import real_data as real_data
 from thinkmeter.__main__ import main
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -47,15 +46,6 @@ def client(database: StoreAddress) -> Iterator[Client]:
         yield connected
 
 
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of recordings that others made; its tests are skipped where it is absent."""
-    folder = os.environ.get("THINKMETER_REAL_DATA")
-    if not folder or not Path(folder).is_dir():
-        pytest.skip("THINKMETER_REAL_DATA does not name a folder of real recordings")
-    return Path(folder)
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `thinkmeter` with the given arguments."""
@@ -75,5 +65,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def store_url(database: StoreAddress) -> str:
     """The test's database as `--store-url` takes it."""
-    password = urllib.parse.quote(database.password)
-    return f"clickhouse://{database.username}:{password}@{database.host}:{database.port}/{database.database}"
+    return _url(database)
+
+
+@pytest.fixture
+def store_url_of_empty(empty_database: StoreAddress) -> str:
+    """A database that does not exist yet, as `--store-url` takes it."""
+    return _url(empty_database)
+
+
+def _url(address: StoreAddress) -> str:
+    password = urllib.parse.quote(address.password)
+    return f"clickhouse://{address.username}:{password}@{address.host}:{address.port}/{address.database}"

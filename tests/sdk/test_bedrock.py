@@ -123,6 +123,7 @@ def test_any_other_refusal_is_the_callers(provider: ProviderServer, client: Any,
     assert len(provider.bodies) == 1
 
 
+@pytest.mark.newest
 def test_caches_tier_budget_and_cap_are_read(provider: ProviderServer, client: Any, captured: Captured) -> None:
     usage = {
         **{"inputTokens": 10, "outputTokens": 20, "totalTokens": 30, "cacheReadInputTokens": 5},
@@ -314,6 +315,7 @@ def test_a_body_that_is_no_document_is_passed_on_and_counts_nothing(
     assert names.INPUT_TOKENS not in captured.call
 
 
+@pytest.mark.newest
 def test_other_operations_are_no_calls(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply({"inputTokens": 5})
     client.count_tokens(modelId=CLAUDE, input={"converse": ASKED})
