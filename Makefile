@@ -8,7 +8,7 @@ ifneq ($(REAL_DATA),)
 export THINKMETER_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: test check browser demo bench stress clean
+.PHONY: test check browser demo bench stress sdk-oldest clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
@@ -44,5 +44,15 @@ bench: $(VENV)/installed
 stress: $(VENV)/installed
 	$(BIN)/python -m pytest -m stress -s
 
+$(VENV)-oldest/installed: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-oldest
+	@$(VENV)-oldest/bin/pip install --quiet --upgrade 'pip>=25.1' && \
+	  $(VENV)-oldest/bin/pip install --quiet --editable . --group oldest
+	@touch $@
+
+sdk-oldest: $(VENV)-oldest/installed
+	$(VENV)-oldest/bin/python -m pytest --confcutdir=tests/sdk -m "not stress and not newest" tests/sdk \
+	  --ignore tests/sdk/test_lifecycle.py --ignore tests/sdk/test_platforms.py
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-oldest .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

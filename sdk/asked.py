@@ -36,7 +36,7 @@ class Asked:
 
     def attributes(self) -> dict[str, AttributeValue]:
         """The same as span attributes."""
-        found: dict[str, AttributeValue] = {names.REQUEST_MODEL: self.model}
+        found: dict[str, AttributeValue] = {names.REQUEST_MODEL: self.model} if self.model else {}
         if self.effort is not None:
             found[names.REQUEST_REASONING_LEVEL] = self.effort
         if self.budget_tokens is not None:
@@ -112,6 +112,29 @@ GEMINI: Final = Shape(
     cap=(("max_output_tokens",), ("maxOutputTokens",)),
     off=((("thinking_config", "thinking_budget"), 0), (("thinkingConfig", "thinkingBudget"), 0)),
 )
+INTERACTIONS: Final = Shape(
+    effort=(("generation_config", "thinking_level"),), cap=(("generation_config", "max_output_tokens"),)
+)
+_MORE: Final = "additionalModelRequestFields"
+CONVERSE: Final = Shape(
+    effort=(
+        ("outputConfig", "effort"),
+        (_MORE, "output_config", "effort"),
+        (_MORE, "reasoning_effort"),
+        (_MORE, "reasoningConfig", "maxReasoningEffort"),
+        ("reasoningConfig", "maxReasoningEffort"),
+    ),
+    budget=((_MORE, "thinking", "budget_tokens"), (_MORE, "reasoning_config", "budget_tokens")),
+    cap=(("inferenceConfig", "maxTokens"),),
+    off=(
+        ((_MORE, "thinking", "type"), "disabled"),
+        ((_MORE, "reasoning_config", "type"), "disabled"),
+        ((_MORE, "reasoningConfig", "type"), "disabled"),
+        (("reasoningConfig", "type"), "disabled"),
+    ),
+    least_budget_tokens=1024,
+)
+"""Bedrock Converse; what a model's maker has of its own stands in the additional fields (Claude, gpt-oss, Nova)."""
 
 
 def entry(node: Any, name: str) -> Any:

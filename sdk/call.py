@@ -112,6 +112,7 @@ class Call:
             reply = self.reply
             if self._chunk_s is None:
                 self._chunk_s = time.perf_counter() - self._started
+            chunk = reply.view(chunk)
             reply.chunk(chunk)
             if self._answer_s is None and reply.answered:
                 self._answer_s = time.perf_counter() - self._started

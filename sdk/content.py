@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, text
+from thinkmeter.sdk.bedrock import Converse, typed
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.replies import Completion, Messages, Reply, Responses
 
@@ -25,7 +26,7 @@ class Transcript:
 
     def __init__(self, kind: type[Reply], body: Any) -> None:
         """Read the request of that API."""
-        read_input, self._read_whole, self._read_chunk = _API.get(kind, _API[Reply])
+        read_input, self._read_whole, self._read_chunk = next(_API[base] for base in kind.__mro__ if base in _API)
         self.system, self.inputs = read_input(body)
         self._outputs: dict[int, list[Part]] = {}
 
@@ -146,6 +147,9 @@ def _chat_chunk(transcript: Transcript, chunk: Any) -> None:
         content = entry(delta, "content")
         if isinstance(content, str) and content:
             transcript.add(index, "text", content)
+        elif isinstance(content, list):  # Mistral's
+            for part in map(_block, content):
+                transcript.add(index, part["type"], part.get("content"))
         for call in entry(delta, "tool_calls") or ():
             function = entry(call, "function")
             transcript.add(index, "tool_call", entry(function, "arguments"), text(entry(function, "name")))
@@ -210,6 +214,28 @@ def _messages_chunk(transcript: Transcript, chunk: Any) -> None:
                 transcript.add(0, part, more)
 
 
+def _converse_message(message: Any) -> Message:
+    return {"role": entry(message, "role"), "parts": [_block(typed(b)) for b in entry(message, "content") or ()]}
+
+
+def _converse_input(body: Any) -> tuple[list[Part], list[Message]]:
+    system = [_block(typed(block)) for block in entry(body, "system") or ()]
+    return system, [_converse_message(message) for message in entry(body, "messages") or ()]
+
+
+def _converse_whole(body: Any) -> list[list[Part]]:
+    return [_converse_message(at(body, ("output", "message")))["parts"]]
+
+
+def _converse_chunk(transcript: Transcript, chunk: Any) -> None:
+    begun, delta = at(chunk, ("contentBlockStart", "start")), at(chunk, ("contentBlockDelta", "delta"))
+    part = _block(typed(begun or delta or {}))
+    if part["type"] == "tool_call":
+        transcript.add(0, "tool_call", part["arguments"], part["name"])
+    elif part["type"] in ("text", "reasoning"):
+        transcript.add(0, part["type"], part["content"])
+
+
 def _gemini_input(body: Any) -> tuple[list[Part], list[Message]]:
     given = entry(body, "contents")
     contents = given if isinstance(given, list) else [given]
@@ -270,6 +296,7 @@ _API: Final[
     Completion: (_completion_input, _completion_whole, _completion_chunk),
     Responses: (_responses_input, _responses_whole, _responses_chunk),
     Messages: (_messages_input, _messages_whole, _messages_chunk),
+    Converse: (_converse_input, _converse_whole, _converse_chunk),
     Gemini: (_gemini_input, _gemini_whole, _gemini_chunk),
 }
 """How each API is read; what is not named here reads like chat completions."""

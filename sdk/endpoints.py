@@ -28,6 +28,7 @@ class Endpoint:
 
 HOSTS: Final = {
     "anthropic.com": Endpoint("anthropic"),
+    "claude.googleapis.com": Endpoint("anthropic"),
     "openai.com": Endpoint("openai"),
     "openai.azure.com": Endpoint("azure.ai.openai"),
     "cognitiveservices.azure.com": Endpoint("azure.ai.openai"),
@@ -87,13 +88,20 @@ CLIENTS: Final = {
     "Vertex": Endpoint("gcp.vertex_ai"),
     "Foundry": Endpoint("azure.ai.inference"),
     "Groq": HOSTS["groq.com"],
+    "Mistral": HOSTS["mistral.ai"],
+    "Gemini": HOSTS["generativelanguage.googleapis.com"],
 }
 """Part of a client's class name -> endpoint, where the address is the user's own."""
+
+OWN: Final = {name: Endpoint("anthropic") for name in ("AnthropicAWS", "AsyncAnthropicAWS")}
+"""Client's class -> endpoint, whatever the address: a provider's own platform, at a cloud's."""
 
 
 @functools.lru_cache(maxsize=1024)
 def endpoint_of(host: str, model: str, client: str = "") -> Endpoint:
     """The endpoint behind a host name; at an unknown one, the client's class or the model may tell."""
+    if client in OWN:
+        return OWN[client]
     labels = host.lower().rstrip(".").split(".")
     for start in range(len(labels)):
         known = HOSTS.get(".".join(labels[start:]))

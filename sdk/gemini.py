@@ -39,7 +39,8 @@ class Gemini(Reply):
                 self.finish_reasons[entry(candidate, "index") or position] = reason
                 self.complete = True
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return gemini_usage(raw)
 
 

@@ -42,6 +42,7 @@ class Health:
         faults: errors of the SDK itself, each contained.
         last_fault: the newest of them.
         oddities: replies whose numbers contradict each other, by kind.
+        unmeasured: client libraries whose wrapper is off, and why: this release of theirs is not as we know it.
     """
 
     instrumented: bool
@@ -51,6 +52,7 @@ class Health:
     faults: int
     last_fault: str | None
     oddities: dict[str, int]
+    unmeasured: dict[str, str] = field(default_factory=dict)
 
 
 class Faults:

@@ -131,10 +131,14 @@ def health() -> Health:
     runtime = active()
     spans = logs = SignalHealth()
     endpoint = None
+    unmeasured: dict[str, str] = {}
     if runtime is not None:
+        from thinkmeter.sdk.providers import UNMEASURED
+
+        unmeasured = dict(UNMEASURED)
         endpoint = runtime.endpoint
         if runtime.export.logs is not None:
             logs = runtime.export.logs.delivery.health()
         if runtime.export.spans is not None:
             spans = runtime.export.spans.delivery.health()
-    return Health(runtime is not None, endpoint, spans, logs, FAULTS.count, FAULTS.last, FAULTS.oddities)
+    return Health(runtime is not None, endpoint, spans, logs, FAULTS.count, FAULTS.last, FAULTS.oddities, unmeasured)

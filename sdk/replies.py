@@ -65,13 +65,17 @@ class Reply:
         """Read one element of a stream."""
         raise NotImplementedError
 
+    def view(self, chunk: Any) -> Any:
+        """What is read of an element of a stream, where the caller gets it in an envelope."""
+        return chunk
+
     def wants_hidden(self, chunk: Any) -> bool:
         """Whether that chunk exists only because we asked for usage."""
         return False
 
     def usage(self, *, thinking_off: bool) -> Usage:
         """What was used, as far as it was told."""
-        usage = self._usage(self.raw) if self.raw else Usage()
+        usage = self.read_usage(self.raw) if self.raw else Usage()
         if usage.service_tier is None:
             usage.service_tier = billed_tier(self.service_tier)
         if not self.complete:
@@ -79,8 +83,8 @@ class Reply:
         shown_none = self.shows_thinking and not self.thought and self.raw is not None
         return usage.settle(thought_nothing=thinking_off or shown_none)
 
-    def _usage(self, raw: Raw) -> Usage:
-        """The usage object's meaning."""
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the provider's usage object means: input with cache, output with thinking; None: unknown."""
         raise NotImplementedError
 
 
@@ -130,9 +134,26 @@ class Chat(Reply):
         if reason is not None:
             self.finish_reasons[entry(choice, "index") or 0] = reason
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         end = self.endpoint
         return chat_usage(raw, thinking_apart=end.thinking_apart, thinking_untold=end.thinking_untold, costs=end.costs)
+
+
+class MistralChat(Chat):
+    """Mistral's own client: chunks in an envelope, and the service tier in the usage."""
+
+    __slots__ = ()
+
+    def view(self, chunk: Any) -> Any:
+        """The chunk in an event."""
+        return entry(chunk, "data")
+
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
+        usage = super().read_usage(raw)
+        usage.service_tier = billed_tier(raw.get("service_tier"))
+        return usage
 
 
 class Completion(Chat):
@@ -183,7 +204,8 @@ class Responses(Reply):
         elif kind == "error":
             self.error = text(entry(chunk, "code")) or "error"
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return responses_usage(raw)
 
 
@@ -231,7 +253,8 @@ class Messages(Reply):
         if reason is not None:
             self.finish_reasons[0] = reason
 
-    def _usage(self, raw: Raw) -> Usage:
+    def read_usage(self, raw: Raw) -> Usage:
+        """What the usage object means."""
         return messages_usage(raw)
 
 

@@ -3,7 +3,7 @@
 import copy
 import functools
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from thinkmeter.sdk.call import Call
@@ -90,8 +90,13 @@ class AsyncChunks:
 
 
 @functools.cache
-def _closing(kind: Any) -> type[Any]:
-    """A subclass of a client library's stream class that ends the call when it is closed."""
+def subclass(kind: Any, changes: Callable[[Any], dict[str, Any]]) -> type[Any]:
+    """A subclass of a client library's class that does some things differently, by the same name."""
+    return type(kind.__name__, (kind,), {"__module__": kind.__module__, **changes(kind)})
+
+
+def _closing(kind: Any) -> dict[str, Any]:
+    """A stream that ends the call when it is closed."""
 
     def close(self: Any) -> Any:
         try:
@@ -105,8 +110,18 @@ def _closing(kind: Any) -> type[Any]:
         finally:
             self._thinkmeter_call.end()
 
-    closing = async_close if inspect.iscoroutinefunction(kind.close) else close
-    return type(kind.__name__, (kind,), {"__module__": kind.__module__, "close": closing})
+    return {"close": async_close if inspect.iscoroutinefunction(kind.close) else close}
+
+
+def _iterating(kind: Any) -> dict[str, Any]:
+    """A stream that is iterated in passing, and ends the call when it is closed."""
+
+    def __iter__(self: Any) -> Iterator[Any]:
+        # Not `yield from`: a caller who leaves the loop may come back to the stream.
+        for chunk in self._thinkmeter_chunks:  # noqa: UP028
+            yield chunk
+
+    return {**_closing(kind), "__iter__": __iter__}
 
 
 def observe(stream: Any, call: Call, *, asynchronous: bool) -> None:
@@ -120,6 +135,26 @@ def observe(stream: Any, call: Call, *, asynchronous: bool) -> None:
     twin.__dict__.pop("_iterator", None)
     source = twin.__stream__()
     stream._iterator = AsyncChunks(source, call) if asynchronous else Chunks(source, call)
+    _take(stream, call, _closing)
+
+
+def replace_iterator(stream: Any, name: str, call: Call) -> None:
+    """Read a stream in passing whose iterator is an attribute of that name and does not refer to the stream."""
+    source = getattr(stream, name)
+    setattr(stream, name, AsyncChunks(source, call) if hasattr(source, "__anext__") else Chunks(source, call))
+    _take(stream, call, _closing)
+
+
+def replace_iteration(stream: Any, name: str, call: Call) -> None:
+    """Read a stream in passing whose `__iter__` makes a new generator each time, over one attribute of that name."""
+    twin = copy.copy(stream)  # see above; so is the attribute, a generator that refers to its owner
+    setattr(twin, name, twin._create_raw_event_generator())
+    setattr(stream, name, getattr(twin, name))
+    stream._thinkmeter_chunks = Chunks(iter(twin), call)
+    _take(stream, call, _iterating)
+
+
+def _take(stream: Any, call: Call, changes: Callable[[Any], dict[str, Any]]) -> None:
     stream._thinkmeter_call = call
     kind: Any = type(stream)
-    stream.__class__ = _closing(kind)
+    stream.__class__ = subclass(kind, changes)

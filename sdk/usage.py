@@ -99,8 +99,9 @@ def plain(usage: Any) -> Raw | None:
         return usage or None
     dump = getattr(usage, "model_dump", None)
     if dump is None:  # pydantic 1
-        return usage.dict(exclude_none=True) or None
-    return dump(mode="json", exclude_none=True, by_alias=True, warnings=False) or None
+        return usage.dict(exclude_none=True, exclude_unset=True) or None
+    # Only what was sent: some clients put zeros where the provider said nothing.
+    return dump(mode="json", exclude_none=True, exclude_unset=True, by_alias=True, warnings=False) or None
 
 
 def billed_tier(word: Any) -> str | None:
@@ -207,6 +208,48 @@ def gemini_usage(raw: Raw) -> Usage:
         service_tier=billed_tier(raw.get("serviceTier")) or TRAFFIC.get(str(raw.get("trafficType"))),
         raw=raw,
     )
+
+
+def interactions_usage(raw: Raw) -> Usage:
+    """Gemini interactions: as generate_content, by other names."""
+    same = {
+        "promptTokenCount": "total_input_tokens",
+        "candidatesTokenCount": "total_output_tokens",
+        "thoughtsTokenCount": "total_thought_tokens",
+        "toolUsePromptTokenCount": "total_tool_use_tokens",
+        "cachedContentTokenCount": "total_cached_tokens",
+        "totalTokenCount": "total_tokens",
+    }
+    usage = gemini_usage({name: raw.get(theirs) for name, theirs in same.items()})
+    usage.raw = raw
+    return usage
+
+
+def converse_usage(raw: Raw) -> Usage:
+    """Bedrock Converse: input, cache read and cache write are disjoint; Claude's count of thinking is on request."""
+    read, written = whole(raw.get("cacheReadInputTokens")), whole(raw.get("cacheWriteInputTokens"))
+    fresh = whole(raw.get("inputTokens"))
+    thinking = whole(at(raw, ("output_tokens_details", "thinking_tokens")))
+    details = raw.get("cacheDetails") or ()
+    long = [whole(entry(part, "inputTokens")) or 0 for part in details if entry(part, "ttl") == "1h"]
+    return Usage(
+        None if fresh is None else fresh + (read or 0) + (written or 0),
+        whole(raw.get("outputTokens")),
+        thinking,
+        "missing" if thinking is None else "provider",
+        read,
+        written,
+        sum(long) if long else None,
+        raw=raw,
+    )
+
+
+def invocation_usage(raw: Raw) -> Usage:
+    """Bedrock's own counts of an invocation, beside the body: they say nothing of thinking."""
+    read, written = whole(raw.get("cacheReadInputTokenCount")), whole(raw.get("cacheWriteInputTokenCount"))
+    fresh = whole(raw.get("inputTokenCount"))
+    whole_input = None if fresh is None else fresh + (read or 0) + (written or 0)
+    return Usage(whole_input, whole(raw.get("outputTokenCount")), cache_read=read, cache_write=written, raw=raw)
 
 
 def _reported_cost_usd(raw: Raw) -> float | None:

@@ -1,16 +1,15 @@
 """What every test may ask for: a real store, one for the whole run, and a database of its own."""
 
-import os
 import sys
 import urllib.parse
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.commandline import Run, Told
+from tests.real_data import real_data as real_data
 from thinkmeter.__main__ import main
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -45,15 +44,6 @@ def client(database: StoreAddress) -> Iterator[Client]:
     """A client of that database."""
     with connect(database) as connected:
         yield connected
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of recordings that others made; its tests are skipped where it is absent."""
-    folder = os.environ.get("THINKMETER_REAL_DATA")
-    if not folder or not Path(folder).is_dir():
-        pytest.skip("THINKMETER_REAL_DATA does not name a folder of real recordings")
-    return Path(folder)
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_and_targets_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     commands = set(typer.main.get_command(command_line()).commands)  # type: ignore[attr-defined]  # a group's
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`make (\w+)", text)) <= targets
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
     assert set(re.findall(r"`thinkmeter ([a-z]+)", text)) <= commands
 
 

@@ -1,35 +1,24 @@
 """The client libraries that are measured: a table. Nothing of a library is imported before the application does."""
 
+import functools
 import sys
 from collections.abc import Iterable
+from importlib import metadata
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import wrapt
 
 from thinkmeter.sdk.health import contained, warn
-from thinkmeter.sdk.providers.google_genai import GoogleGenai
+from thinkmeter.sdk.providers.botocore import Botocore
+from thinkmeter.sdk.providers.google_genai import GoogleGenai, GoogleInteractions
+from thinkmeter.sdk.providers.library import ChangedError, Library, Place
+from thinkmeter.sdk.providers.mistral import MISTRAL
 from thinkmeter.sdk.providers.stainless import Stainless
 from thinkmeter.sdk.replies import Chat, Completion, Messages, Responses
 
-
-class Library(Protocol):
-    """One client library.
-
-    Attributes:
-        name: what `instrument(providers=...)` calls it.
-        module: the module whose import makes it wrappable.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
-    @property
-    def module(self) -> str: ...  # noqa: D102
-
-    def wrap(self, module: ModuleType) -> list[tuple[Any, str]]:
-        """Wrap it, and say what was wrapped: owner and attribute name of functions that `wrapt` replaced."""
-
+GROUP: Final = "thinkmeter.providers"
+"""Entry point group by which other packages add a library: each names a `Library`, or a class of one."""
 
 LIBRARIES: Final[tuple[Library, ...]] = (
     Stainless(
@@ -44,28 +33,35 @@ LIBRARIES: Final[tuple[Library, ...]] = (
     Stainless("anthropic", {"v1/messages": Messages}),
     Stainless("groq", {"openai/v1/chat/completions": Chat}),
     GoogleGenai(),
+    GoogleInteractions(),
+    *MISTRAL,
+    Botocore(),
 )
-"""Every library that can be wrapped."""
+"""Every library that can be wrapped without anyone's help."""
+
+UNMEASURED: Final[dict[str, str]] = {}
+"""Libraries that are not as we know them, by name: what is different."""
 
 _wanted: frozenset[str] = frozenset()
 _hooked: set[str] = set()
-_wrapped: dict[str, list[tuple[Any, str]]] = {}
+_wrapped: dict[str, list[Place]] = {}
 
 
 def wrap(names: Iterable[str] | None) -> None:
     """Wrap these libraries (None: all), those that are imported now and the others when they are."""
     global _wanted
-    known = {library.name for library in LIBRARIES}
+    libraries = (*LIBRARIES, *_added())
+    known = {library.name for library in libraries}
     _wanted = frozenset(known if names is None else names)
     for name in _wanted - known:
         warn("providers: %r is none of %s; it is ignored", name, ", ".join(sorted(known)))
-    for library in LIBRARIES:
+    for library in libraries:
         if library.name not in _wanted:
             continue
         if library.module in sys.modules:
             _arrived(library, sys.modules[library.module])
-        elif library.name not in _hooked:
-            _hooked.add(library.name)
+        elif library.module not in _hooked:
+            _hooked.add(library.module)
             wrapt.register_post_import_hook(_hook(library), library.module)
 
 
@@ -80,6 +76,20 @@ def unwrap() -> None:
                 if isinstance(function, wrapt.FunctionWrapper):
                     setattr(owner, name, function.__wrapped__)
     _wrapped.clear()
+    UNMEASURED.clear()
+
+
+@functools.cache
+def _added() -> tuple[Library, ...]:
+    """Libraries of other packages. One that cannot be loaded is said and left out."""
+    found: list[Library] = []
+    for point in metadata.entry_points(group=GROUP):
+        try:
+            library = point.load()
+            found.append(library() if isinstance(library, type) else library)
+        except Exception as error:  # noqa: BLE001 (another's code may fail in any way)
+            warn("provider %s (%s) cannot be loaded and is left out: %r", point.name, point.value, error)
+    return tuple(found)
 
 
 def _hook(library: Library) -> Any:
@@ -89,6 +99,12 @@ def _hook(library: Library) -> Any:
 
 def _arrived(library: Library, module: ModuleType) -> None:
     """Wrap a library that is there, if it is wanted still and not wrapped yet."""
-    if library.name in _wanted and library.name not in _wrapped:
-        with contained(f"wrapping {library.name}"):
-            _wrapped[library.name] = library.wrap(module)
+    if library.name not in _wanted or library.module in _wrapped:
+        return
+    with contained(f"wrapping {library.name}"):
+        try:
+            _wrapped[library.module] = library.wrap(module)
+        except Exception as error:  # noqa: BLE001 (whatever it is, that release is not as we know it)
+            reason = str(error) if isinstance(error, ChangedError) else repr(error)
+            UNMEASURED[library.name] = reason
+            warn("calls of %s are not measured: this release of it is not one we know (%s)", library.name, reason)

@@ -5,6 +5,7 @@ resources and raw responses alike, and every subclass of client (Azure, Bedrock,
 """
 
 import copy
+import inspect
 import sys
 import weakref
 from collections.abc import Mapping
@@ -21,10 +22,15 @@ from thinkmeter.sdk.body import watch
 from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import Endpoint, endpoint_of
 from thinkmeter.sdk.health import contained, warn
+from thinkmeter.sdk.providers.library import ChangedError, Place, place
 from thinkmeter.sdk.replies import Chat, Reply
 from thinkmeter.sdk.runtime import Runtime, active, measuring
 from thinkmeter.sdk.stream import observe
 
+READ: Final = ("cast_to", "options", "stream")
+"""Parameters of `request`."""
+OPTIONS: Final = ("method", "url", "headers", "json_data", "extra_json", "post_parser")
+"""What we read of the options of a request."""
 RAW_HEADER: Final = "X-Stainless-Raw-Response"
 """Set by `with_raw_response` and `with_streaming_response`: the caller reads the HTTP response by itself."""
 REFUSED: Final = frozenset({400, 422})
@@ -66,25 +72,41 @@ class Stainless:
         self._async_streams: tuple[type[Any], ...] = ()
         self._raw: tuple[type[Any], ...] = ()
 
-    def wrap(self, module: ModuleType) -> list[tuple[Any, str]]:
+    def wrap(self, module: ModuleType) -> list[Place]:
         """Wrap the library.
 
         Returns:
             What was wrapped: owner and name of the attribute.
         """
+        wrapped = [place(module, path, READ) for path in ("SyncAPIClient.request", "AsyncAPIClient.request")]
+        self._check(module)
         self._streams, self._async_streams = (module.Stream,), (module.AsyncStream,)
         self._raw = tuple(
             getattr(sys.modules[f"{self.name}.{part}"], kind)
             for part, kind in (("_response", "BaseAPIResponse"), ("_legacy_response", "LegacyAPIResponse"))
             if f"{self.name}.{part}" in sys.modules
         )
-        wrapped = [(module.SyncAPIClient, "request"), (module.AsyncAPIClient, "request")]
         wrapt.wrap_function_wrapper(module.SyncAPIClient, "request", self._request)
         wrapt.wrap_function_wrapper(module.AsyncAPIClient, "request", self._async_request)
         if hasattr(module.BaseClient, "_set_open_telemetry"):
             wrapt.wrap_function_wrapper(module.BaseClient, "_set_open_telemetry", _own_spans_on_request_only)
             wrapped.append((module.BaseClient, "_set_open_telemetry"))
         return wrapped
+
+    def _check(self, module: ModuleType) -> None:
+        """Look for everything else that we rely on.
+
+        Raises:
+            ChangedError: something of it is not there.
+        """
+        options = getattr(module, "FinalRequestOptions", None)
+        fields = inspect.get_annotations(options) if isinstance(options, type) else {}
+        absent = [f"FinalRequestOptions.{name}" for name in OPTIONS if name not in fields]
+        for kind in ("Stream", "AsyncStream"):
+            if not callable(getattr(getattr(module, kind, None), "__stream__", None)):
+                absent.append(f"{kind}.__stream__")
+        if absent:
+            raise ChangedError(f"{module.__name__} has no {', '.join(absent)}")
 
     def _request(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """In place of `SyncAPIClient.request`."""

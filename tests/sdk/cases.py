@@ -1,16 +1,24 @@
 """One case per API: how its replies look, whole and streamed, and how a client asks for them."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from tests.sdk.clients import (
+    MistralClient,
     anthropic_client,
     async_anthropic_client,
+    async_groq_client,
     async_openai_client,
+    bedrock_client,
+    fitted,
     google_client,
+    groq_client,
     openai_client,
 )
+from tests.sdk.provider_server import AMAZON, SSE, Framing
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,13 @@ class Case:
         absent: thinking where the provider does not tell and shows thinking: what we say.
         unshown: thinking where the provider neither tells nor shows any.
         known_early: what an interrupted stream has told after `answer_at`.
+        asynchronous: whether the library has asynchronous clients.
+        framing: how the stream is put on the wire.
+        headers: of every reply.
+        hidden: elements at the end of a stream that are there because we asked for usage.
+        said: whether prompts and answers can be recorded.
+        wraps_errors: whether the library puts an error of its own around one that breaks a stream off.
+        asks: whether we add a question for thinking to the request.
     """
 
     name: str
@@ -57,6 +72,13 @@ class Case:
     done: bool
     unshown: int | None
     known_early: frozenset[str]
+    asynchronous: bool = True
+    framing: Framing = SSE
+    headers: dict[str, str] = field(default_factory=dict)
+    hidden: int = 0
+    asks: bool = False
+    said: bool = True
+    wraps_errors: bool = False
 
 
 # --- OpenAI chat completions ----------------------------------------------------------------------
@@ -200,7 +222,11 @@ def messages_events(told: Told, *, usage: bool = True, shown: bool = True) -> li
     head = {**messages_whole(told, usage=False), "content": [], "stop_reason": None}
     head["usage"] = {**first, "output_tokens": 1} if usage else None
     thinking = [
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "thinking", "thinking": "", "signature": ""},
+        },
         {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
         {"type": "content_block_stop", "index": 0},
     ]
@@ -221,13 +247,15 @@ def messages_events(told: Told, *, usage: bool = True, shown: bool = True) -> li
 
 
 def messages_create(client: Any, stream: bool) -> Any:
-    return client.messages.create(
+    asked = fitted(
+        client.messages.create,
         model="claude-sonnet-5",
         max_tokens=4096,
         messages=[{"role": "user", "content": "6 x 7?"}],
         stream=stream,
         output_config={"effort": "high"},
     )
+    return client.messages.create(**asked)
 
 
 def messages_client(port: int, asynchronous: bool) -> Any:
@@ -288,6 +316,200 @@ def gemini_client(port: int, asynchronous: bool) -> Any:
     return client.aio if asynchronous else client
 
 
+# --- Gemini interactions --------------------------------------------------------------------------
+
+
+def interactions_usage(told: Told) -> dict[str, Any]:
+    thinking = told.thinking or 0
+    usage = {"total_input_tokens": told.input, "total_output_tokens": told.output - thinking}
+    usage["total_tokens"] = told.input + told.output
+    if told.cached is not None:
+        usage["total_cached_tokens"] = told.cached
+    if thinking:
+        usage["total_thought_tokens"] = thinking
+    return usage
+
+
+def interactions_whole(told: Told, *, usage: bool = True, shown: bool = True) -> dict[str, Any]:
+    thought = {"type": "thought", "summary": [{"type": "text", "text": "hm"}], "signature": "s"}
+    answer = {"type": "model_output", "content": [{"type": "text", "text": "42"}]}
+    return {
+        "id": "reply-1",
+        "object": "interaction",
+        "model": "gemini-3.5-flash",
+        "status": "completed",
+        "steps": [*([thought] if shown else []), answer],
+        **({"usage": interactions_usage(told)} if usage else {}),
+    }
+
+
+def interactions_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    def step(kind: str, index: int, **more: Any) -> dict[str, Any]:
+        return {"event_type": kind, "index": index, **more}
+
+    whole = interactions_whole(told, usage=usage)
+    summary = {"type": "thought_summary", "content": {"type": "text", "text": "hm"}}
+    signature = {"type": "thought_signature", "signature": "s"}
+    begun = {"id": "reply-1", "object": "interaction", "model": "gemini-3.5-flash", "status": "in_progress"}
+    return [
+        {"event_type": "interaction.created", "interaction": begun},
+        step("step.start", 0, step={"type": "thought"}),
+        step("step.delta", 0, delta=summary if shown else signature),
+        step("step.delta", 1, delta={"type": "text", "text": "4"}),
+        step("step.delta", 1, delta={"type": "text", "text": "2"}),
+        {"event_type": "interaction.completed", "interaction": {**whole, "steps": None}},
+    ]
+
+
+def interactions_create(client: Any, stream: bool) -> Any:
+    asked = {"model": "gemini-3.5-flash", "input": "6 x 7?", "generation_config": {"thinking_level": "high"}}
+    return client.interactions.create(**asked, stream=stream)
+
+
+# --- Groq's own client ----------------------------------------------------------------------------
+
+
+def groq_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    *chunks, last = chat_events(told, usage=False, shown=shown)
+    return [*chunks, {**last, "x_groq": {"id": "req", **({"usage": chat_usage(told)} if usage else {})}}]
+
+
+def groq_create(client: Any, stream: bool) -> Any:
+    messages = [{"role": "user", "content": "6 x 7?"}]
+    create = client.chat.completions.create
+    return create(**fitted(create, model="gpt-oss", messages=messages, stream=stream, reasoning_effort="high"))
+
+
+def own_groq_client(port: int, asynchronous: bool) -> Any:
+    return async_groq_client(port) if asynchronous else groq_client(port)
+
+
+# --- Mistral's own client -------------------------------------------------------------------------
+
+
+def mistral_whole(told: Told, *, usage: bool = True, shown: bool = True) -> dict[str, Any]:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    content = [*([thought] if shown else []), {"type": "text", "text": "42"}]
+    message = {"role": "assistant", "content": content}
+    return {
+        "id": "reply-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "magistral-medium-2509",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": chat_usage(told) if usage else {},  # the client refuses a reply without
+    }
+
+
+def mistral_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    thought = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+    return [
+        chat_chunk({"role": "assistant", "content": ""}),
+        chat_chunk({"content": thought if shown else ""}),
+        chat_chunk({"content": "4"}),
+        chat_chunk({"content": "2"}),
+        chat_chunk({"content": ""}, "stop", **({"usage": chat_usage(told)} if usage else {})),
+    ]
+
+
+def mistral_create(client: Any, stream: bool) -> Any:
+    method = client.stream if stream else client.complete
+    messages = [{"role": "user", "content": "6 x 7?"}]
+    return method(model="magistral-medium-latest", messages=messages, reasoning_effort="high")
+
+
+# --- Amazon Bedrock through boto3 -----------------------------------------------------------------
+
+CLAUDE = "us.anthropic.claude-sonnet-5-v1:0"
+
+
+def converse_usage(told: Told) -> dict[str, Any]:
+    cached = told.cached or 0
+    usage = {"inputTokens": told.input - cached, "outputTokens": told.output, "totalTokens": told.input + told.output}
+    return usage | ({} if told.cached is None else {"cacheReadInputTokens": cached, "cacheWriteInputTokens": 0})
+
+
+def converse_details(told: Told) -> dict[str, Any]:
+    if told.thinking is None:
+        return {}
+    details = {"usage": {"output_tokens_details": {"thinking_tokens": told.thinking}}}
+    return {"additionalModelResponseFields": details}
+
+
+def converse_whole(told: Told, *, usage: bool = True, shown: bool = True) -> dict[str, Any]:
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "s"}}}
+    return {
+        "output": {"message": {"role": "assistant", "content": [*([thought] if shown else []), {"text": "42"}]}},
+        "stopReason": "end_turn",
+        "metrics": {"latencyMs": 1},
+        **({"usage": converse_usage(told), **converse_details(told)} if usage else {}),
+    }
+
+
+def converse_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    def delta(index: int, **delta: Any) -> dict[str, Any]:
+        return {"contentBlockDelta": {"contentBlockIndex": index, "delta": delta}}
+
+    return [
+        {"messageStart": {"role": "assistant"}},
+        delta(0, reasoningContent={"text": "hm"}) if shown else delta(0, text=""),
+        {"contentBlockStop": {"contentBlockIndex": 0}},
+        delta(1, text="4"),
+        delta(1, text="2"),
+        {"contentBlockStop": {"contentBlockIndex": 1}},
+        {"messageStop": {"stopReason": "end_turn", **(converse_details(told) if usage else {})}},
+        {"metadata": {"metrics": {"latencyMs": 1}, **({"usage": converse_usage(told)} if usage else {})}},
+    ]
+
+
+def converse_create(client: Any, stream: bool) -> Any:
+    asked: dict[str, Any] = {
+        "modelId": CLAUDE,
+        "messages": [{"role": "user", "content": [{"text": "6 x 7?"}]}],
+        "additionalModelRequestFields": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+    }
+    return client.converse_stream(**asked)["stream"] if stream else client.converse(**asked)
+
+
+def invoke_events(told: Told, *, usage: bool = True, shown: bool = True) -> list[dict[str, Any]]:
+    return [{"chunk": event} for event in messages_events(told, usage=usage, shown=shown)]
+
+
+def invoke_create(client: Any, stream: bool) -> Any:
+    body = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 4096,
+        "messages": [{"role": "user", "content": "6 x 7?"}],
+        "output_config": {"effort": "high"},
+    }
+    if stream:
+        return client.invoke_model_with_response_stream(modelId=CLAUDE, body=json.dumps(body))["body"]
+    response = client.invoke_model(modelId=CLAUDE, body=json.dumps(body))
+    return {**response, "body": response["body"].read()}
+
+
+def boto3_client(port: int, asynchronous: bool) -> Any:
+    assert not asynchronous
+    return bedrock_client(port)
+
+
+INTERACTIONS = Case(
+    "gemini interactions",
+    "gcp.gemini",
+    "generate_content",
+    gemini_client,
+    interactions_create,
+    interactions_whole,
+    interactions_events,
+    3,
+    3,
+    "completed",
+    done=True,
+    unshown=0,
+    known_early=frozenset(),
+    said=False,
+    wraps_errors=True,
+)
 CASES = [
     Case(
         "openai chat",
@@ -303,6 +525,7 @@ CASES = [
         done=True,
         unshown=None,
         known_early=frozenset(),
+        hidden=1,
     ),
     Case(
         "openai responses",
@@ -348,5 +571,72 @@ CASES = [
         done=False,
         unshown=0,
         known_early=frozenset({"input", "cached"}),
+    ),
+    *([INTERACTIONS] if find_spec("google.genai._gaos") else []),  # newer releases
+    Case(
+        "groq",
+        "groq",
+        "chat",
+        own_groq_client,
+        groq_create,
+        chat_whole,
+        groq_events,
+        2,
+        2,
+        "stop",
+        done=True,
+        unshown=None,
+        known_early=frozenset(),
+    ),
+    Case(
+        "mistral",
+        "mistral_ai",
+        "chat",
+        MistralClient,
+        mistral_create,
+        mistral_whole,
+        mistral_events,
+        2,
+        2,
+        "stop",
+        done=True,
+        unshown=None,
+        known_early=frozenset(),
+    ),
+    Case(
+        "bedrock converse",
+        "aws.bedrock",
+        "chat",
+        boto3_client,
+        converse_create,
+        converse_whole,
+        converse_events,
+        3,
+        3,
+        "end_turn",
+        done=False,
+        unshown=0,
+        known_early=frozenset(),
+        asynchronous=False,
+        framing=AMAZON,
+        headers={"x-amzn-requestid": "reply-1"},
+        asks=True,
+    ),
+    Case(
+        "bedrock invoke",
+        "aws.bedrock",
+        "chat",
+        boto3_client,
+        invoke_create,
+        messages_whole,
+        invoke_events,
+        5,
+        5,
+        "end_turn",
+        done=False,
+        unshown=0,
+        known_early=frozenset({"input", "cached"}),
+        asynchronous=False,
+        framing=AMAZON,
     ),
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.real_data import real_data as real_data
 from tests.sdk.collector_server import CollectorServer
 from tests.sdk.provider_server import ProviderServer
 from thinkmeter.sdk.testing import Captured, capture

@@ -1,9 +1,12 @@
 """A provider on the loopback: answers with scripted bodies, whole or in chunks, and can break off, hang or refuse."""
 
+import base64
+import binascii
 import json
+import struct
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -104,14 +107,48 @@ class ProviderServer:
         breaks: bool = False,
         gate: threading.Event | None = None,
         gate_at: int = -1,
+        framing: "Framing | None" = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
-        """Answer the next request with server-sent events, named by their `type` where they have one."""
-        chunks = [sse(event) for event in events] + ([b"data: [DONE]\n\n"] if done else [])
-        self.answers.append(Answer(chunks, 200, "text/event-stream", {}, gate, gate_at, breaks))
+        """Answer the next request with the events of a stream, `SSE` by default."""
+        framing = framing or SSE
+        chunks = [framing.frame(event) for event in events] + ([b"data: [DONE]\n\n"] if done else [])
+        self.answers.append(Answer(chunks, 200, framing.content_type, headers or {}, gate, gate_at, breaks))
 
 
 def sse(event: object) -> bytes:
-    """A server-sent event."""
+    """A server-sent event, named by its `type` where it has one."""
     kind = event.get("type") if isinstance(event, dict) else None
     name = f"event: {kind}\n".encode() if kind else b""
     return name + b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+def amazon_event(event: object) -> bytes:
+    """An event of Amazon's binary streams: its name in a header, its members in JSON."""
+    assert isinstance(event, dict)
+    ((name, members),) = event.items()
+    if name == "chunk":  # a document in an envelope
+        members = {"bytes": base64.b64encode(json.dumps(members).encode()).decode()}
+    words = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
+    if name.endswith("Exception"):
+        words = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
+    headers = b"".join(
+        struct.pack("!B", len(word)) + word.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+        for word, value in words.items()
+    )
+    payload = json.dumps(members).encode()
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload
+    return message + struct.pack("!I", binascii.crc32(message))
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How the events of a stream are put on the wire."""
+
+    content_type: str
+    frame: Callable[[object], bytes]
+
+
+SSE = Framing("text/event-stream", sse)
+AMAZON = Framing("application/vnd.amazon.eventstream", amazon_event)

@@ -37,6 +37,7 @@ class Answered(BaseModel):
     value: int
 
 
+@pytest.mark.newest
 def test_beta_messages_are_counted(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply(messages_whole(TOLD))
     client.beta.messages.create(**ASKED)
@@ -73,6 +74,7 @@ def test_the_asynchronous_stream_helper_is_counted_once(provider: ProviderServer
     assert captured.call.items() >= COUNTS.items()
 
 
+@pytest.mark.newest
 def test_parse_is_counted(provider: ProviderServer, client: Any, captured: Captured) -> None:
     whole = messages_whole(TOLD)
     whole["content"][-1]["text"] = '{"value": 42}'
@@ -188,6 +190,7 @@ def test_iterations_that_the_totals_hold_are_not_counted_twice(
 # --- the library's own spans -----------------------------------------------------------------------
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("asked", [False, True], ids=["unset", "asked for"])
 def test_the_librarys_own_spans_stay_off_unless_they_are_asked_for(
     provider: ProviderServer, captured: Captured, asked: bool
@@ -209,6 +212,7 @@ def test_the_librarys_own_spans_stay_off_unless_they_are_asked_for(
     assert len(captured.calls) == 1
 
 
+@pytest.mark.newest
 def test_the_librarys_own_spans_are_as_they_were_after_uninstrument(provider: ProviderServer) -> None:
     with capture():
         pass
@@ -219,6 +223,7 @@ def test_the_librarys_own_spans_are_as_they_were_after_uninstrument(provider: Pr
 # --- other platforms -------------------------------------------------------------------------------
 
 
+@pytest.mark.newest
 def test_the_bedrock_client_is_counted_as_bedrock(provider: ProviderServer, captured: Captured) -> None:
     provider.reply(messages_whole(TOLD))
     with anthropic.AnthropicBedrock(
@@ -234,6 +239,7 @@ def test_the_bedrock_client_is_counted_as_bedrock(provider: ProviderServer, capt
     assert captured.call.items() >= COUNTS.items()
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("base_url", [None, "http://127.0.0.1:1/v1"])
 def test_the_vertex_client_is_counted_as_vertex(
     provider: ProviderServer, captured: Captured, base_url: str | None

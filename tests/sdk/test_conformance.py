@@ -5,6 +5,7 @@ import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,18 +18,36 @@ from thinkmeter.sdk.testing import Captured
 TOLD = Told()
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> Case:
-    """Each provider's API."""
-    found: Case = request.param
-    return found
+EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+"""Each provider's API."""
+EITHER = pytest.mark.parametrize(
+    ("case", "asynchronous"),
+    [
+        pytest.param(case, asynchronous, id=f"{case.name}, {'async' if asynchronous else 'sync'}")
+        for case in CASES
+        for asynchronous in (False, True)
+        if case.asynchronous or not asynchronous
+    ],
+)
+"""The same by both kinds of client, where there are both."""
+LEFT_OPEN = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+"""boto3 leaves the socket of a stream open that was not read to its end."""
+ASYNCHRONOUS = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.asynchronous], ids=lambda case: case.name
+)
 
 
-@pytest.fixture(params=[False, True], ids=["sync", "async"])
-def asynchronous(request: pytest.FixtureRequest) -> bool:
-    """Both kinds of client."""
-    found: bool = request.param
-    return found
+def reply(case: Case, provider: ProviderServer, told: Told, **how: bool) -> None:
+    """Answer the next request with a whole reply."""
+    provider.reply(case.whole(told, **how), headers=case.headers)
+
+
+def stream(case: Case, provider: ProviderServer, told: Told, gate_at: int = -1, **how: Any) -> threading.Event:
+    """Answer the next request with a stream, held before `gate_at` until the gate opens."""
+    gate = threading.Event()
+    events = case.events(told, **how)
+    provider.stream(events, done=case.done, gate=gate, gate_at=gate_at, framing=case.framing, headers=case.headers)
+    return gate
 
 
 def ask(case: Case, provider: ProviderServer, asynchronous: bool) -> Any:
@@ -72,11 +91,11 @@ def read(
     if not asynchronous:
         client = case.client(provider.port, False)
         try:
-            stream = case.create(client, True)
-            for element in stream:
+            found_stream = case.create(client, True)
+            for element in found_stream:
                 if done(element):
                     break
-            del stream, element
+            del found_stream, element
             collect()
         finally:
             client.close()
@@ -85,11 +104,11 @@ def read(
     async def together() -> None:
         client = case.client(provider.port, True)
         try:
-            stream = await case.create(client, True)
-            async for element in stream:
+            found_stream = await case.create(client, True)
+            async for element in found_stream:
                 if done(element):
                     break
-            del stream
+            del found_stream
             collect()
             while len(asyncio.all_tasks()) > 1:  # the loop closes what was dropped
                 await asyncio.sleep(0.001)
@@ -116,8 +135,9 @@ def counts(call: Any) -> dict[str, int | None]:
     }
 
 
+@EITHER
 def test_a_whole_reply_is_counted(case: Case, provider: ProviderServer, captured: Captured, asynchronous: bool) -> None:
-    provider.reply(case.whole(TOLD))
+    reply(case, provider, TOLD)
     ask(case, provider, asynchronous)
     call = captured.call
     assert counts(call) == {"input": 1200, "cached": 924, "output": 640, "thinking": 512}
@@ -130,11 +150,11 @@ def test_a_whole_reply_is_counted(case: Case, provider: ProviderServer, captured
     assert not {names.ERROR_TYPE, names.REQUEST_STREAM, names.TIME_TO_FIRST_CHUNK} & call.keys()
 
 
+@EITHER
 def test_a_stream_is_counted_and_timed(
     case: Case, provider: ProviderServer, captured: Captured, asynchronous: bool
 ) -> None:
-    gate = threading.Event()
-    provider.stream(case.events(TOLD), done=case.done, gate=gate, gate_at=case.answer_at)
+    gate = stream(case, provider, TOLD, case.answer_at)
     arrived: list[float] = []
 
     def each(count: int) -> None:
@@ -163,11 +183,12 @@ def test_a_stream_is_counted_and_timed(
     assert names.ERROR_TYPE not in call
 
 
+@EITHER
+@LEFT_OPEN
 def test_a_stream_that_the_caller_drops_ends_as_cut(
     case: Case, provider: ProviderServer, captured: Captured, asynchronous: bool
 ) -> None:
-    gate = threading.Event()
-    provider.stream(case.events(TOLD), done=case.done, gate=gate, gate_at=case.answer_at + 1)
+    gate = stream(case, provider, TOLD, case.answer_at + 1)
     read(case, provider, asynchronous, limit=case.before_answer)
     gate.set()
     call = captured.call
@@ -179,21 +200,28 @@ def test_a_stream_that_the_caller_drops_ends_as_cut(
     assert names.ERROR_TYPE not in call
 
 
+@EITHER
+@LEFT_OPEN
 def test_a_stream_that_breaks_off_is_an_error(
     case: Case, provider: ProviderServer, captured: Captured, asynchronous: bool
 ) -> None:
-    provider.stream(case.events(TOLD)[: case.answer_at + 1], done=False, breaks=True)
+    events = case.events(TOLD)[: case.answer_at + 1]
+    provider.stream(events, done=False, breaks=True, framing=case.framing, headers=case.headers)
     with pytest.raises(Exception) as raised:  # noqa: PT011 (each library has its own)
         read(case, provider, asynchronous)
+    # Where the library puts an error of its own around one from below, we are in between.
+    kind = type(raised.value.__cause__) if case.wraps_errors else raised.type
+    del raised
+    gc.collect()
     call = captured.call
-    assert call[names.ERROR_TYPE] == raised.type.__qualname__
+    assert call[names.ERROR_TYPE] == kind.__qualname__
     assert call[names.RESPONSE_FINISH_REASONS] == ("error",)
     assert counts(call)["output"] is None
 
 
+@ASYNCHRONOUS
 def test_a_cancelled_stream_ends(case: Case, provider: ProviderServer, captured: Captured) -> None:
-    gate = threading.Event()
-    provider.stream(case.events(TOLD), done=case.done, gate=gate, gate_at=case.answer_at + 1)
+    gate = stream(case, provider, TOLD, case.answer_at + 1)
 
     async def together() -> None:
         client = case.client(provider.port, True)
@@ -204,7 +232,7 @@ def test_a_cancelled_stream_ends(case: Case, provider: ProviderServer, captured:
                 begun.set()
 
         task = asyncio.create_task(consume())
-        await begun.wait()
+        await asyncio.wait([task, asyncio.ensure_future(begun.wait())], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -217,9 +245,10 @@ def test_a_cancelled_stream_ends(case: Case, provider: ProviderServer, captured:
     assert call[names.RESPONSE_FINISH_REASONS] == ("error",)
 
 
+@ASYNCHRONOUS
 def test_a_cancelled_call_ends(case: Case, provider: ProviderServer, captured: Captured) -> None:
     gate = threading.Event()
-    provider.reply(case.whole(TOLD))
+    reply(case, provider, TOLD)
     provider.answers[0].gate, provider.answers[0].gate_at = gate, 0
 
     async def together() -> None:
@@ -233,6 +262,7 @@ def test_a_cancelled_call_ends(case: Case, provider: ProviderServer, captured: C
     assert captured.call[names.ERROR_TYPE] == "CancelledError"
 
 
+@EITHER
 def test_a_refused_call_names_its_error(
     case: Case, provider: ProviderServer, captured: Captured, asynchronous: bool
 ) -> None:
@@ -245,21 +275,23 @@ def test_a_refused_call_names_its_error(
     assert not any(counts(call).values())
 
 
+@EACH
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_reply_without_usage_is_unknown_and_not_zero(
     case: Case, provider: ProviderServer, captured: Captured, streamed: bool
 ) -> None:
     if streamed:
-        provider.stream(case.events(TOLD, usage=False), done=case.done)
+        stream(case, provider, TOLD, usage=False)
         read(case, provider, asynchronous=False)
     else:
-        provider.reply(case.whole(TOLD, usage=False))
+        reply(case, provider, TOLD, usage=False)
         ask(case, provider, asynchronous=False)
     assert counts(captured.call) == dict.fromkeys(("input", "cached", "output", "thinking"))
     assert captured.call[names.THINKING_SOURCE] == "missing"
     assert captured.call[names.RESPONSE_FINISH_REASONS] == (case.finish,)
 
 
+@EACH
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("shown", [False, True], ids=["unshown", "shown"])
 def test_thinking_that_is_not_told_is_unknown_unless_it_is_certainly_zero(
@@ -267,10 +299,10 @@ def test_thinking_that_is_not_told_is_unknown_unless_it_is_certainly_zero(
 ) -> None:
     told = Told(thinking=None)
     if streamed:
-        provider.stream(case.events(told, shown=shown), done=case.done)
+        stream(case, provider, told, shown=shown)
         read(case, provider, asynchronous=False)
     else:
-        provider.reply(case.whole(told, shown=shown))
+        reply(case, provider, told, shown=shown)
         ask(case, provider, asynchronous=False)
     certain = case.unshown if not shown else (0 if case.provider == "gcp.gemini" else None)
     assert captured.call.get(names.REASONING_OUTPUT_TOKENS) == certain
@@ -278,43 +310,49 @@ def test_thinking_that_is_not_told_is_unknown_unless_it_is_certainly_zero(
     assert captured.call[names.OUTPUT_TOKENS] == 640
 
 
+@EACH
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_thinking_of_zero_is_zero(case: Case, provider: ProviderServer, captured: Captured, streamed: bool) -> None:
     told = Told(thinking=0, cached=None)
     if streamed:
-        provider.stream(case.events(told, shown=False), done=case.done)
+        stream(case, provider, told, shown=False)
         read(case, provider, asynchronous=False)
     else:
-        provider.reply(case.whole(told, shown=False))
+        reply(case, provider, told, shown=False)
         ask(case, provider, asynchronous=False)
     assert captured.call[names.REASONING_OUTPUT_TOKENS] == 0
     assert captured.call[names.OUTPUT_TOKENS] == 640
 
 
+@EITHER
 def test_the_caller_receives_what_it_would_have_received(
     case: Case, provider: ProviderServer, asynchronous: bool
 ) -> None:
     from thinkmeter.sdk.testing import capture
 
-    def both() -> tuple[Any, list[Any], list[Any]]:
-        provider.reply(case.whole(TOLD))
-        provider.stream(case.events(TOLD), done=case.done)
+    def both(told: Told) -> tuple[Any, list[Any], list[Any]]:
+        reply(case, provider, told)
+        stream(case, provider, told)
         return ask(case, provider, asynchronous), read(case, provider, asynchronous), provider.bodies[-2:]
 
-    bare_reply, bare_stream, bare_bodies = both()
+    # A provider that tells its thinking on request only does not tell it to the bare client, which asks for nothing.
+    bare_reply, bare_stream, bare_bodies = both(replace(TOLD, thinking=None) if case.asks else TOLD)
     with capture() as captured:
-        reply, stream, bodies = both()
+        seen_reply, seen_stream, bodies = both(TOLD)
         assert len(captured.calls) == 2
-    hidden = 1 if case.name == "openai chat" else 0  # the extra chunk, which the bare call did not ask for
-    assert type(reply) is type(bare_reply)
-    assert dump(reply) == dump(bare_reply)
-    assert [dump(element) for element in stream] == [dump(e) for e in bare_stream][: len(bare_stream) - hidden]
-    if not hidden:
+    assert type(seen_reply) is type(bare_reply)
+    assert dump(seen_reply) == dump(bare_reply)
+    # The extra chunk is one that the bare call did not ask for.
+    assert [dump(element) for element in seen_stream] == [dump(e) for e in bare_stream][
+        : len(bare_stream) - case.hidden
+    ]
+    if not case.hidden and not case.asks:
         assert bodies == bare_bodies
 
 
 def dump(element: Any) -> Any:
     """A model as data, without what differs from one HTTP response to the next."""
-    data = element.model_dump()
+    data = dict(element) if isinstance(element, dict) else element.model_dump()
     data.pop("sdk_http_response", None)
+    data.pop("ResponseMetadata", None)
     return data

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.cases import Told, gemini_chunk, gemini_events, gemini_usage, gemini_whole
+from tests.sdk.cases import (
+    Told,
+    gemini_chunk,
+    gemini_events,
+    gemini_usage,
+    gemini_whole,
+    interactions_events,
+    interactions_whole,
+)
 from tests.sdk.clients import google_client
 from tests.sdk.provider_server import ProviderServer
 from thinkmeter.schema import attributes as names
@@ -66,6 +74,7 @@ def test_every_hop_of_a_streamed_asynchronous_chat_is_a_call(provider: ProviderS
     assert outputs(captured) == [(88, 50), (40, 20)]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("vertex", [False, True], ids=["gemini", "vertex"])
 def test_both_platforms_are_told_apart(provider: ProviderServer, captured: Captured, vertex: bool) -> None:
     usage = {**gemini_usage(TOLD), "toolUsePromptTokenCount": 30}
@@ -128,3 +137,64 @@ def test_the_model_that_is_asked_for_by_an_object_is_read_like_a_dictionary(
     client.models.generate_content(model="gemini-3.5-flash", contents="x", config=config)
     assert captured.call[names.REQUEST_REASONING_LEVEL] == "LOW"
     assert captured.call[names.REQUEST_MAX_TOKENS] == 7
+
+
+# --- interactions ----------------------------------------------------------------------------------
+
+
+def hop(told: Told, status: str, **more: Any) -> dict[str, Any]:
+    return {**interactions_whole(told), "status": status, **more}
+
+
+@pytest.mark.newest
+def test_every_hop_of_an_interaction_that_continues_is_a_call(
+    provider: ProviderServer, client: Any, captured: Captured
+) -> None:
+    provider.reply(hop(FIRST, "requires_continuation", continuation_token="t"))
+    provider.reply(hop(SECOND, "completed"))
+    reply = client.interactions.create(model="gemini-3.5-flash", input="x")
+    assert reply.usage.total_output_tokens == 38 + 20  # the library adds them up
+    assert outputs(captured) == [(88, 50), (40, 20)]
+
+
+@pytest.mark.newest
+def test_an_interaction_is_asked_for_by_an_object_too(
+    provider: ProviderServer, client: Any, captured: Captured
+) -> None:
+    provider.reply(interactions_whole(TOLD))
+    body = {"model": "gemini-3.5-flash", "input": "x", "generation_config": {"thinking_level": "low"}}
+    client.interactions.create(request={"body": body})
+    assert captured.call[names.REQUEST_REASONING_LEVEL] == "low"
+    assert captured.call[names.REQUEST_MODEL] == "gemini-3.5-flash"
+    assert captured.call[names.OUTPUT_TOKENS] == 640
+
+
+@pytest.mark.newest
+def test_a_raw_interaction_is_counted_as_it_is_read(provider: ProviderServer, client: Any, captured: Captured) -> None:
+    provider.reply(interactions_whole(TOLD))
+    raw = client.interactions.with_raw_response.create(model="gemini-3.5-flash", input="x")
+    assert raw.parse().id == "reply-1"
+    assert outputs(captured) == [(640, 512)]
+
+
+@pytest.mark.newest
+def test_a_failed_interaction_is_an_error_and_the_use_of_tools_is_input(
+    provider: ProviderServer, client: Any, captured: Captured
+) -> None:
+    body = hop(TOLD, "failed")
+    body["usage"] |= {"total_tool_use_tokens": 30, "total_tokens": 1870}
+    provider.reply(body)
+    client.interactions.create(model="gemini-3.5-flash", input="x")
+    assert captured.call[names.ERROR_TYPE] == "failed"
+    assert captured.call[names.INPUT_TOKENS] == 1230
+
+
+@pytest.mark.newest
+def test_closing_the_stream_of_an_interaction_ends_its_call_at_once(
+    provider: ProviderServer, client: Any, captured: Captured
+) -> None:
+    provider.stream(interactions_events(TOLD))
+    stream = client.interactions.create(model="gemini-3.5-flash", input="x", stream=True)
+    next(stream)
+    stream.close()
+    assert captured.call[names.RESPONSE_FINISH_REASONS] == ("error",)

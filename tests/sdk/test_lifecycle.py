@@ -5,6 +5,15 @@ import logging
 from typing import Any
 
 import anthropic._base_client
+import botocore.client
+import google.genai._gaos.interactions
+import groq._base_client
+import mistralai.azure.client.chat
+import mistralai.client.agents
+import mistralai.client.chat
+import mistralai.client.fim
+import mistralai.gcp.client.chat
+import mistralai.gcp.client.fim
 import openai._base_client
 import pytest
 import wrapt
@@ -30,6 +39,23 @@ PLACES: list[tuple[Any, str]] = [
     (models.Models, "_generate_content_stream"),
     (models.AsyncModels, "_generate_content"),
     (models.AsyncModels, "_generate_content_stream"),
+    (google.genai._gaos.interactions.Interactions, "create"),
+    (google.genai._gaos.interactions.AsyncInteractions, "create"),
+    (groq._base_client.SyncAPIClient, "request"),
+    (groq._base_client.AsyncAPIClient, "request"),
+    (botocore.client.BaseClient, "_make_api_call"),
+    *[
+        (owner, name)
+        for owner in (
+            mistralai.client.chat.Chat,
+            mistralai.client.agents.Agents,
+            mistralai.client.fim.Fim,
+            mistralai.azure.client.chat.Chat,
+            mistralai.gcp.client.chat.Chat,
+            mistralai.gcp.client.fim.Fim,
+        )
+        for name in ("complete", "complete_async", "stream", "stream_async")
+    ],
 ]
 
 

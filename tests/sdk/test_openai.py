@@ -148,6 +148,7 @@ def test_endpoints_that_send_usage_unasked_or_refuse_the_option_are_not_asked(
 # --- every way to call -----------------------------------------------------------------------------
 
 
+@pytest.mark.newest
 def test_parse_is_counted(provider: ProviderServer, client: Any, captured: Captured) -> None:
     whole = chat_whole(TOLD)
     whole["choices"][0]["message"]["content"] = '{"value": 42}'
@@ -157,6 +158,7 @@ def test_parse_is_counted(provider: ProviderServer, client: Any, captured: Captu
     assert captured.call.items() >= COUNTS.items()
 
 
+@pytest.mark.newest
 def test_a_reply_that_cannot_be_parsed_was_billed_all_the_same(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_reply_that_cannot_be_parsed_was_billed_all_the_same(
     assert captured.call[names.RESPONSE_FINISH_REASONS] == ("length",)
 
 
+@pytest.mark.newest
 def test_the_stream_helper_is_counted_once(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.stream(chat_events(TOLD))
     with client.chat.completions.stream(model="gpt-5", messages=[]) as stream:
@@ -178,6 +181,7 @@ def test_the_stream_helper_is_counted_once(provider: ProviderServer, client: Any
     assert captured.call.items() >= COUNTS.items()
 
 
+@pytest.mark.newest
 def test_responses_parse_and_its_stream_helper_are_counted(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -192,6 +196,7 @@ def test_responses_parse_and_its_stream_helper_are_counted(
     assert [call.items() >= COUNTS.items() for call in captured.calls] == [True, True]
 
 
+@pytest.mark.newest
 def test_beta_responses_are_counted(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply(responses_whole(TOLD))
     client.beta.responses.create(model="gpt-5", input="x")
@@ -307,6 +312,7 @@ def test_junk_between_the_events_of_a_stream_is_passed_over(
     assert captured.call.items() >= COUNTS.items()
 
 
+@pytest.mark.newest
 def test_a_caller_that_asks_for_the_http_response_gets_it(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -385,6 +391,7 @@ def test_retries_stay_inside_one_call(provider: ProviderServer, captured: Captur
     assert captured.call.items() >= COUNTS.items()
 
 
+@pytest.mark.newest
 def test_other_endpoints_are_no_calls(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply({"object": "list", "model": "m", "data": [], "usage": {"prompt_tokens": 1, "total_tokens": 1}})
     client.embeddings.create(model="text-embedding-3-small", input="x", encoding_format="float")
@@ -439,12 +446,14 @@ def test_a_response_says_how_it_ended(
     assert "secret" not in repr([(s.attributes, s.status.description, s.events) for s in captured.spans])
 
 
+@pytest.mark.newest
 def test_the_providers_own_conversation_is_told(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply({**responses_whole(TOLD), "conversation": {"id": "conv_1"}})
     client.responses.create(model="gpt-5", input="x", conversation="conv_1")
     assert captured.call[names.CONVERSATION_ID] == "conv_1"
 
 
+@pytest.mark.newest
 def test_a_response_in_the_background_has_no_usage_yet(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
@@ -454,6 +463,7 @@ def test_a_response_in_the_background_has_no_usage_yet(
     assert captured.call[names.THINKING_SOURCE] == "missing"
 
 
+@pytest.mark.newest
 def test_an_error_event_in_a_stream_is_named(provider: ProviderServer, client: Any, captured: Captured) -> None:
     error = {"type": "error", "sequence_number": 1, "code": "rate_limit_exceeded", "message": "m", "param": None}
     provider.stream([responses_events(TOLD)[0], error], done=False)
@@ -512,6 +522,7 @@ def test_the_provider_is_told_from_the_address_and_else_from_the_model(
     assert captured.call[names.SERVER_ADDRESS] == httpx2.URL(base_url).host
 
 
+@pytest.mark.newest
 def test_an_azure_client_is_azure_at_any_address(provider: ProviderServer, captured: Captured) -> None:
     provider.reply(chat_whole(TOLD))
     with openai.AzureOpenAI(

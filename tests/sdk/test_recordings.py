@@ -9,15 +9,20 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import groq
 import openai
 import pytest
 from google.genai import errors as google_errors
 
 from tests.sdk.clients import (
+    MistralClient,
     anthropic_client,
     async_anthropic_client,
+    async_groq_client,
     async_openai_client,
+    bedrock_client,
     google_client,
+    groq_client,
     openai_client,
 )
 from tests.sdk.provider_server import ProviderServer
@@ -38,12 +43,12 @@ APIS = {
     *CHAT,
     ("openai", "responses"),
     ("bedrock", "responses"),
+    ("bedrock", "converse"),
     ("anthropic", "messages"),
     ("google", "generate_content"),
     ("google_vertex", "generate_content"),
 }
 ELSEWHERE = {
-    ("bedrock", "converse"): "another client library: boto3",
     ("xai", "grpc_chat"): "another client library: xai-sdk, which speaks gRPC",
 }
 
@@ -148,12 +153,59 @@ def replay(recording: Recording, port: int, *, asynchronous: bool) -> None:
     """Make the call that was recorded, and read its reply to the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # client libraries warn of models that are old by now
-        if recording.api == "generate_content":
+        if recording.api == "converse":
+            replay_converse(recording, port)
+        elif recording.api == "generate_content":
             replay_google(recording, port, asynchronous=asynchronous)
         elif asynchronous:
             asyncio.run(replay_async(recording, port))
         else:
             replay_sync(recording, port)
+
+
+def replay_converse(recording: Recording, port: int) -> None:
+    client = bedrock_client(port)  # boto3 has no asynchronous client
+    client.converse(modelId=recording.index["request_model"], **recording.sent)
+    client.close()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("library", ["groq", "mistral"])
+def test_recordings_are_counted_through_the_providers_own_client_too(
+    recordings: list[Recording], provider: ProviderServer, captured: Captured, library: str, mode: str
+) -> None:
+    own = [recording for recording in recordings if recording.provider == library]
+    assert own
+    wrong: list[tuple[object, ...]] = []
+    for recording in own:
+        captured.clear()
+        provider.answers.append(recording.answer)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            asyncio.run(replay_own(recording, provider.port, asynchronous=mode == "async"))
+        found = [(recording.name, *difference) for difference in differences(recording, captured.call)]
+        wrong += [difference for difference in found if not is_explained(difference[0], difference[1], difference[3])]
+    assert wrong == []
+
+
+async def replay_own(recording: Recording, port: int, *, asynchronous: bool) -> None:
+    streamed = recording.index["streamed"]
+    if recording.provider == "mistral":
+        client: Any = MistralClient(port, asynchronous)
+        method = client.stream if streamed else client.complete
+        asked = {name: value for name, value in recording.sent.items() if name != "stream"}
+    else:
+        client = (async_groq_client if asynchronous else groq_client)(port)
+        method = client.chat.completions.create
+        asked = arguments(recording, method)
+    with failing(recording):
+        reply = await method(**asked) if asynchronous else method(**asked)
+        if streamed and asynchronous:
+            async for _ in reply:
+                pass
+        elif streamed:
+            list(reply)
+    await client.aclose() if hasattr(client, "aclose") else await client.close() if asynchronous else client.close()
 
 
 def method_of(recording: Recording, client: Any) -> Any:
@@ -199,7 +251,8 @@ async def replay_async(recording: Recording, port: int) -> None:
 def failing(recording: Recording) -> AbstractContextManager[object]:
     """Some recordings are of errors, as a status or within the stream: those raise."""
     fails = recording.index["status"] >= 400 or (recording.name, "error") in EXPLAINED
-    return pytest.raises((openai.OpenAIError, google_errors.APIError)) if fails else nullcontext()
+    kinds = (openai.OpenAIError, groq.GroqError, google_errors.APIError)
+    return pytest.raises(kinds) if fails else nullcontext()
 
 
 def replay_google(recording: Recording, port: int, *, asynchronous: bool) -> None:
