@@ -1,5 +1,6 @@
 """What a request asks for: model, effort, thinking budget. One table of paths per API, read and written alike."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,22 +61,22 @@ class Shape:
 
     def read(self, body: object, asked: Asked) -> Asked:
         """Fill in what the body says."""
-        for path in self.effort:
+        for path in _possible(self.effort, body):
             asked.effort = text(at(body, path))
             if asked.effort is not None:
                 break
-        for path in self.budget:
+        for path in _possible(self.budget, body):
             tokens = whole(at(body, path))
             if tokens:  # 0 is no budget but an off switch, see `off`; negative: the model decides
                 asked.budget_tokens, asked.budget_path = tokens, path
                 asked.least_budget_tokens = self.least_budget_tokens
                 break
-        for path in self.cap:
+        for path in _possible(self.cap, body):
             asked.max_tokens = whole(at(body, path))
             if asked.max_tokens is not None:
                 break
         for path, off in self.off:
-            found = at(body, path)
+            found = at(body, path) if type(body) is not dict or path[0] in body else None
             if type(found) is type(off) and found == off:
                 asked.thinking_off = True
                 break
@@ -135,6 +136,11 @@ CONVERSE: Final = Shape(
     least_budget_tokens=1024,
 )
 """Bedrock Converse; what a model's maker has of its own stands in the additional fields (Claude, gpt-oss, Nova)."""
+
+
+def _possible(paths: tuple[Path, ...], body: object) -> Iterable[Path]:
+    """Paths that may lead somewhere in that body: a look at the first name is cheaper than following each."""
+    return [path for path in paths if path[0] in body] if type(body) is dict else paths
 
 
 def entry(node: Any, name: str) -> Any:

@@ -43,8 +43,10 @@ class Stamp(SpanProcessor):
             return
         with contained("stamping a span"):
             scope = span.instrumentation_scope
+            if scope is not None and scope.name == names.SDK_SCOPE:
+                return
             stamped = current_scope(parent_context).attributes
-            if stamped and (scope is None or scope.name != names.SDK_SCOPE):
+            if stamped:
                 own = span.attributes or {}
                 span.set_attributes({name: value for name, value in stamped.items() if name not in own})
 

@@ -245,12 +245,13 @@ class Stainless:
         """Read the result, now or as the caller reads it."""
         call = sent.call
         with contained("reading a result"):
-            if isinstance(result, self._streams):
-                observe(result, call, asynchronous=False)
-                return
-            if isinstance(result, self._async_streams):
-                observe(result, call, asynchronous=True)
-                return
+            if call.asked.stream:
+                if isinstance(result, self._streams):
+                    observe(result, call, asynchronous=False)
+                    return
+                if isinstance(result, self._async_streams):
+                    observe(result, call, asynchronous=True)
+                    return
             response = result.http_response if isinstance(result, self._raw) else result
             if hasattr(type(response), "iter_bytes"):
                 watch(response, call, streamed=call.asked.stream)
@@ -289,7 +290,7 @@ def _clamped(options: Any, asked: Asked, runtime: Runtime) -> Any:
 def _is_raw(options: Any) -> bool:
     """Whether the caller reads the HTTP response by itself."""
     headers = options.headers
-    return isinstance(headers, Mapping) and RAW_HEADER in headers
+    return isinstance(headers, (dict, Mapping)) and RAW_HEADER in headers  # nearly always a dictionary, told faster
 
 
 def _reading(parser: Any, sent: _Sent) -> Any:
