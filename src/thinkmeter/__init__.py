@@ -4,6 +4,7 @@ Importing this loads OpenTelemetry's API and nothing heavier; `instrument()` loa
 """
 
 from thinkmeter.sdk.attempt import Attempt, attempt, current_attempt
+from thinkmeter.sdk.cascade import Cascade, Rung, Step, Trail, cascade
 from thinkmeter.sdk.guard import ThinkingBudgetExceeded
 from thinkmeter.sdk.health import Health, SignalHealth
 from thinkmeter.sdk.instrument import flush, health, instrument, uninstrument
@@ -15,12 +16,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Attempt",
+    "Cascade",
     "Health",
     "Request",
+    "Rung",
     "SignalHealth",
+    "Step",
     "ThinkingBudgetExceeded",
+    "Trail",
     "Verdict",
     "attempt",
+    "cascade",
     "current_attempt",
     "current_request",
     "flush",
