@@ -22,7 +22,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 test: check browser
-	$(BIN)/python -m pytest -m "not stress"
+	$(BIN)/python -m pytest -m "not stress" --numprocesses=2 --dist=loadfile
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

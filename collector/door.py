@@ -6,9 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Final
-
-from google.protobuf.message import DecodeError, Message
+from typing import Final
 
 from thinkmeter.collector.compression import decompress
 from thinkmeter.collector.export import Export
@@ -22,8 +20,6 @@ from thinkmeter.collector.telemetry import Telemetry
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
-FIELD_1: Final = 0x0A
-"""On the wire: field 1, length-delimited, which is all that an export request is made of."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,20 +68,20 @@ class Door:
         self._lock = threading.Lock()
         self._held = 0
 
-    def admit(self, name: str, authorization: str | None, api_key: str | None, scope: Scope) -> str:
+    def admit(self, name: str, authorization: str | None, api_key: str | None, *scopes: Scope) -> str:
         """The project of a sender, before anything of its request is read.
 
         Args:
             name: of the export or endpoint, for the counters.
             authorization: the header `Authorization`.
             api_key: the header `x-api-key`.
-            scope: what the sender wants to do.
+            scopes: what the sender wants to do; a key that may do one of these opens the door.
 
         Raises:
             Refused: the key is absent, unknown, or lacks the scope.
         """
         with self.counting(name):
-            return self._keys.project(authorization, api_key, scope)
+            return self._keys.project(authorization, api_key, *scopes)
 
     @contextmanager
     def room(self) -> Iterator[Room]:
@@ -142,23 +138,15 @@ class Door:
             raise
 
     def _keep(self, export: Export, body: bytes, project: str) -> Receipt:
-        try:
-            request = export.request.FromString(body)
-        except DecodeError as error:
-            problem = str(error).rpartition(": ")[2]
-            raise Refused(Reason.MALFORMED, f"the body is no {export.request.__name__}: {problem}") from None
-        count, rejected = export.prune(request)
-        self._telemetry.received.labels(export.name).inc(count)
-        for reason, number in rejected.items():
+        checked = export.check(body)
+        self._telemetry.received.labels(export.name).inc(checked.items + sum(checked.rejected.values()))
+        for reason, number in checked.rejected.items():
             self._telemetry.rejected.labels(export.name, reason).inc(number)
-        accepted = count - sum(rejected.values())
-        if export.signal is None or not accepted:
-            return Receipt(0, rejected, None)
-        if rejected or not _only_field_1(body):
-            body = _rewritten(request)
-        stored = self._spool.append(export.signal, frame(body, project, time.time_ns()), accepted)
-        stored.add_done_callback(lambda done: self._count(export.name, accepted, done))
-        return Receipt(accepted, rejected, stored)
+        if export.signal is None or not checked.items:
+            return Receipt(0, checked.rejected, None)
+        stored = self._spool.append(export.signal, frame(checked.body, project, time.time_ns()), checked.items)
+        stored.add_done_callback(lambda done: self._count(export.name, checked.items, done))
+        return Receipt(checked.items, checked.rejected, stored)
 
     def _count(self, name: str, accepted: int, stored: Future[None]) -> None:
         failure = stored.exception()
@@ -180,33 +168,3 @@ def media_type(content_type: str) -> str:
     if media != JSON:
         raise Refused(Reason.UNSUPPORTED_TYPE, f"Content-Type {content_type!r} is neither {PROTOBUF} nor {JSON}")
     return JSON
-
-
-def _only_field_1(body: bytes) -> bool:
-    """Whether a message that protobuf has read consists of field 1 alone, as an export request should.
-
-    Other fields, of a later OTLP or of nobody, would mean something else in a segment.
-    """
-    position = 0
-    while position < len(body):
-        if body[position] != FIELD_1:
-            return False
-        position += 1
-        length = shift = 0
-        while True:
-            byte = body[position]
-            position += 1
-            length |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-        position += length
-    return position == len(body)
-
-
-def _rewritten(request: Message) -> bytes:
-    """What is left of a request: field 1, with everything unknown inside it."""
-    (name,) = [field.name for field in request.DESCRIPTOR.fields]
-    clean: Any = type(request)()
-    getattr(clean, name).MergeFrom(getattr(request, name))
-    return bytes(clean.SerializeToString())

@@ -3,9 +3,9 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -16,9 +16,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from thinkmeter.collector.refusal import Reason
+from thinkmeter.collector.refusal import Reason, Refused
 from thinkmeter.collector.segment import Signal
 
+FIELD_1: Final = 0x0A
+"""On the wire: field 1, length-delimited, which is all that an export request is made of."""
 NO_TRACE_ID: Final = bytes(16)
 NO_SPAN_ID: Final = bytes(8)
 
@@ -26,6 +28,20 @@ EXPLANATIONS: Final = {
     Reason.INVALID_ID: "trace_id must have 16 bytes and span_id 8, not all of them zero",
     Reason.NOT_STORED: "thinkmeter stores traces and logs, not metrics: stop exporting metrics to this endpoint",
 }
+
+
+class Checked(NamedTuple):
+    """An export request that protobuf has read.
+
+    Attributes:
+        body: what can be stored of it; the bytes that came, where that is all.
+        items: spans or log records in it.
+        rejected: items that were taken out, by reason.
+    """
+
+    body: bytes
+    items: int
+    rejected: Mapping[Reason, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +68,23 @@ class Export:
     signal: Signal | None
     prune: Callable[[Any], tuple[int, Mapping[Reason, int]]]
 
+    def check(self, body: bytes) -> Checked:
+        """Read a request and take out of it what cannot be stored.
+
+        Raises:
+            Refused: the bytes are no such message.
+        """
+        try:
+            request = self.request.FromString(body)
+        except DecodeError as error:
+            problem = str(error).rpartition(": ")[2]
+            raise Refused(Reason.MALFORMED, f"the body is no {self.request.__name__}: {problem}") from None
+        count, rejected = self.prune(request)
+        items = count - sum(rejected.values())
+        if items and (rejected or not _only_field_1(body)):
+            body = _rewritten(request)
+        return Checked(body, items, rejected)
+
     def reply(self, rejected: Mapping[Reason, int]) -> Message:
         """The answer to a request of which these items were not taken."""
         response = self.response()
@@ -62,6 +95,36 @@ class Export:
                 f"{self.items} rejected: {count}, {EXPLANATIONS[reason]}" for reason, count in rejected.items()
             )
         return response
+
+
+def _only_field_1(body: bytes) -> bool:
+    """Whether a message that protobuf has read consists of field 1 alone, as an export request should.
+
+    Other fields, of a later OTLP or of nobody, would mean something else in a segment.
+    """
+    position = 0
+    while position < len(body):
+        if body[position] != FIELD_1:
+            return False
+        position += 1
+        length = shift = 0
+        while True:
+            byte = body[position]
+            position += 1
+            length |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+        position += length
+    return position == len(body)
+
+
+def _rewritten(request: Message) -> bytes:
+    """What is left of a request: field 1, with everything unknown inside it."""
+    (name,) = [field.name for field in request.DESCRIPTOR.fields]
+    clean: Any = type(request)()
+    getattr(clean, name).MergeFrom(getattr(request, name))
+    return bytes(clean.SerializeToString())
 
 
 def _prune_spans(request: ExportTraceServiceRequest) -> tuple[int, Mapping[Reason, int]]:

@@ -14,9 +14,11 @@ from pydantic_settings.sources import PydanticBaseSettingsSource
 from thinkmeter.alerts.settings import AlertSettings
 from thinkmeter.collector.settings import CollectorSettings, KeySettings
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.limits import Budgets, Quotas
 from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.rules import (
+    limit_rules,
     never_thinks_rules,
     policy_rules,
     store_rules,
@@ -28,7 +30,7 @@ from thinkmeter.schema.rules import (
 FILE_NAME = "thinkmeter.toml"
 """Read from the working directory where no other file is named and this one exists."""
 
-LATER_SECTIONS = frozenset({"budgets", "dashboard", "privacy", "quotas", "retention"})
+LATER_SECTIONS = frozenset({"dashboard", "privacy", "retention"})
 """Sections that are part of the file's form and take no effect yet; a file that has them is told so."""
 
 
@@ -80,10 +82,10 @@ class Configuration(BaseSettings):
     """Model glob -> tier, where the application does not say; the first that matches holds."""
     prices: PriceSettings = PriceSettings()
     alerts: AlertSettings = AlertSettings()
-    budgets: dict[str, Any] = {}
+    budgets: Budgets = Budgets()
+    quotas: Quotas = Quotas()
     dashboard: dict[str, Any] = {}
     privacy: dict[str, Any] = {}
-    quotas: dict[str, Any] = {}
     retention: dict[str, Any] = {}
 
     @field_validator("timezone")
@@ -148,6 +150,12 @@ def load(path: Path | None = None) -> Configuration:
     return configuration
 
 
+def with_ports(configuration: Configuration, **ports: int | None) -> Configuration:
+    """The configuration with the ports of the command line over it."""
+    given = {name: port for name, port in ports.items() if port is not None}
+    return configuration.model_copy(update={"collector": configuration.collector.model_copy(update=given)})
+
+
 def apply_rules(client: Client, configuration: Configuration) -> list[str]:
     """Make the store's rules those of the configuration; the kinds that changed."""
     policies = configuration.policies
@@ -157,6 +165,8 @@ def apply_rules(client: Client, configuration: Configuration) -> list[str]:
         "never_thinks": never_thinks_rules(),
         "timezone": timezone_rules(configuration.timezone),
         "policy": policy_rules({task: policies[task].model_dump_json() for task in policies}),
+        "budget": limit_rules(configuration.budgets.model_dump(exclude_none=True)),
+        "quota": limit_rules(configuration.quotas.model_dump(exclude_none=True)),
     }
     return [kind for kind, rules in wanted.items() if store_rules(client, kind, rules)]
 

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from importlib.resources import as_file, files
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from thinkmeter.commands.line import app
+from thinkmeter.schema.errors import ThinkmeterError
 
 if TYPE_CHECKING:
     from thinkmeter.configuration import Configuration
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 LIVE_REQUESTS: Final = 20
 """So many go through the real clients before the report."""
+BACKGROUND_MINUTES: Final = 60.0
+"""A demo that nobody sees ends by itself."""
 
 
 @app.command()
@@ -34,22 +38,31 @@ def demo(
         bool | None,
         typer.Option(
             "--exit/--stay",
-            help="End after the report, or go on with live traffic until Ctrl-C; default: go on at a terminal.",
+            help="End after the report, or go on with live traffic until Ctrl-C; default: go on, in the background "
+            "for an hour where this is no terminal.",
         ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0, help="End live traffic after so long; default: at Ctrl-C.")
     ] = None,
 ) -> None:
     """Run everything on free ports with made-up traffic, and print the report of all four metrics.
 
     Eight days of history are replayed through the SDK, then live requests go through the real clients of OpenAI,
     Anthropic and Gemini to a stand-in on this machine: no key is needed and nothing leaves it. What is true of every
-    request is in a file, written before it is sent.
+    request is in a file, written before it is sent. The address of the dashboard stands at the end.
     """
-    from thinkmeter.commands.report import report
-    from thinkmeter.commands.up import end_on_signal, print_places
+    from thinkmeter.commands.ending import end_on_signal
+    from thinkmeter.commands.report import print_metrics
+    from thinkmeter.commands.up import print_places
+    from thinkmeter.demo.background import say_ready
     from thinkmeter.demo.traffic import DemoTraffic
     from thinkmeter.pipeline import Pipeline
 
-    stay = sys.stdin.isatty() if leave is None else not leave
+    if leave is None and not sys.stdin.isatty():
+        _in_background(seed, requests, data, minutes)
+        return
+    stay = not leave
     console = Console(highlight=False, soft_wrap=True)
     configuration = demo_configuration()
     with (
@@ -67,20 +80,54 @@ def demo(
             console.print(
                 f"{traffic.live_requests} live requests through the clients of OpenAI, Anthropic and Gemini\n"
             )
-            report(since=traffic.begin.isoformat(), data=folder)
+            print_metrics(pipeline.address, since=traffic.begin)
             lasting = "" if data or stay else " (gone with the rest of it now; --data DIR keeps everything)"
             console.print(f"\nwhat is true of every request: {traffic.truth_path}{lasting}")
-            if stay:
+            if pipeline.dashboard is not None:
                 ended = end_on_signal()
-                console.print("live traffic goes on, with a runaway every minute or two; end with Ctrl-C")
-                pipeline.watch(ended, console.print)
+                end = "; end with Ctrl-C" if sys.stdin.isatty() else ""
+                console.print(f"live traffic goes on, with a runaway every minute or two{end}")
+                console.print(f"dashboard: {pipeline.dashboard.url}")
+                say_ready()
+                with _ended_after(minutes, ended):
+                    pipeline.watch(ended, console.print)
                 console.print("stopping")
+
+
+def _in_background(seed: int, requests: int, data: Path | None, minutes: float | None) -> None:
+    """Run the demo in a process that goes on after the report, and say how to end it."""
+    from thinkmeter.commands.ending import end_on_signal
+    from thinkmeter.demo.background import leave_running
+
+    folder = data.expanduser() if data else Path(tempfile.mkdtemp(prefix="thinkmeter-demo-"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ThinkmeterError(f"the data directory {folder} cannot be made: {error.strerror}") from None
+    minutes = BACKGROUND_MINUTES if minutes is None else minutes
+    arguments = ["--stay", f"--seed={seed}", f"--requests={requests}", f"--data={folder}", f"--minutes={minutes}"]
+    demo = leave_running(arguments, folder, end_on_signal(), lambda said: typer.echo(said, nl=False))
+    if (code := demo.poll()) is not None:
+        raise typer.Exit(code)
+    typer.echo(f"it goes on in the background for {minutes:g} minutes; end it with: kill {demo.pid}")
+
+
+@contextlib.contextmanager
+def _ended_after(minutes: float | None, ended: threading.Event) -> Iterator[None]:
+    """Set the event after a time, unless the block ends before."""
+    timer = threading.Timer(60 * minutes, ended.set) if minutes is not None else None
+    if timer:
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
 
 
 def demo_configuration() -> "Configuration":
     """The demo's configuration: its own policies, free ports, and a store of its own whatever the environment names."""
-    from thinkmeter.commands.up import with_ports
-    from thinkmeter.configuration import AuthSettings, StoreSettings, load
+    from thinkmeter.configuration import AuthSettings, StoreSettings, load, with_ports
 
     with as_file(files("thinkmeter.demo") / "thinkmeter.toml") as path:
         configuration = load(path)
