@@ -23,7 +23,7 @@ class Arguments(TypedDict, total=False):
     providers: Iterable[str] | None
     capture_content: bool | None
     tiers: Mapping[str, int] | None
-    max_thinking_tokens: int | None
+    max_thinking_tokens: int | Mapping[str, int] | None
     on_exceed: str | None
     stream_usage: bool | None
 
@@ -37,7 +37,7 @@ def instrument(
     capture_content: bool | None = None,
     tracer_provider: TracerProvider | None = None,
     tiers: Mapping[str, int] | None = None,
-    max_thinking_tokens: int | None = None,
+    max_thinking_tokens: int | Mapping[str, int] | None = None,
     on_exceed: str | None = None,
     stream_usage: bool | None = None,
 ) -> None:
@@ -56,8 +56,10 @@ def instrument(
         capture_content: whether prompts and answers are recorded. Default: False.
         tracer_provider: whose spans these are. Default: the global one as soon as the application sets it.
         tiers: model glob -> tier, where the application does not say the tier, as `{"gpt-5-nano*": 1}`.
-        max_thinking_tokens: cap on the provider's own budget parameter, where there is one, in tokens.
-        on_exceed: above the cap `warn` (the default), `clamp` the budget, or `raise` `ThinkingBudgetExceeded`.
+        max_thinking_tokens: cap on thinking, in tokens, or one for each task class: `{"sql": 16_000, "*": 4_000}`.
+            Held against the provider's own budget parameter, and against thinking that a stream shows.
+        on_exceed: above the cap `warn` (the default), `clamp` the budget and end the stream, or `raise`
+            `ThinkingBudgetExceeded`.
         stream_usage: whether to ask for the usage of streams, where it comes on request only. Default: True.
     """
     with contained("instrumenting"):
@@ -105,8 +107,10 @@ def uninstrument() -> None:
         if runtime is None:
             return
         from thinkmeter.sdk.providers import unwrap
+        from thinkmeter.sdk.quota import reset
 
         unwrap()
+        reset()
         activate(None)
         runtime.export.close()
 

@@ -8,6 +8,7 @@ from thinkmeter.sdk.cascade import Cascade, Rung, Step, Trail, cascade
 from thinkmeter.sdk.guard import ThinkingBudgetExceeded
 from thinkmeter.sdk.health import Health, SignalHealth
 from thinkmeter.sdk.instrument import flush, health, instrument, uninstrument
+from thinkmeter.sdk.quota import Quota, quota
 from thinkmeter.sdk.record import record_call
 from thinkmeter.sdk.request import Request, current_request, request
 from thinkmeter.sdk.verdict import Verdict, label
@@ -18,6 +19,7 @@ __all__ = [
     "Attempt",
     "Cascade",
     "Health",
+    "Quota",
     "Request",
     "Rung",
     "SignalHealth",
@@ -33,6 +35,7 @@ __all__ = [
     "health",
     "instrument",
     "label",
+    "quota",
     "record_call",
     "request",
     "uninstrument",
