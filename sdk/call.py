@@ -197,7 +197,8 @@ class Call:
             found[names.ERROR_TYPE] = failure
             self._span.set_status(Status(StatusCode.ERROR))
         if self._transcript is not None:
-            found |= self._transcript.attributes()
+            settings = self._runtime.settings
+            found |= self._transcript.attributes(thinking=settings.capture_thinking, patterns=settings.redact)
         self._span.set_attributes(found)
         if isinstance(reply, Messages) and reply.raw and "iterations" in reply.raw:
             for model, usage in other_models(reply.raw):

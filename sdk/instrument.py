@@ -22,6 +22,8 @@ class Arguments(TypedDict, total=False):
     api_key: str | None
     providers: Iterable[str] | None
     capture_content: bool | None
+    capture_thinking: bool | None
+    redact: Iterable[str] | None
     tiers: Mapping[str, int] | None
     max_thinking_tokens: int | Mapping[str, int] | None
     on_exceed: str | None
@@ -40,6 +42,8 @@ def instrument(
     max_thinking_tokens: int | Mapping[str, int] | None = None,
     on_exceed: str | None = None,
     stream_usage: bool | None = None,
+    capture_thinking: bool | None = None,
+    redact: Iterable[str] | None = None,
 ) -> None:
     """Measure every call of every supported provider client, made before or after, synchronous or not, streamed or not.
 
@@ -53,7 +57,8 @@ def instrument(
         service_name: the application, resource attribute `service.name`; an application's own provider has its own.
         api_key: sent to the collector as a bearer token.
         providers: client libraries to wrap: `openai`, `anthropic`, `google_genai`, `groq`, ... Default: all.
-        capture_content: whether prompts and answers are recorded. Default: False.
+        capture_content: whether prompts and answers are recorded. Secrets (keys, tokens, passwords) are taken out
+            before they leave the process. Default: False.
         tracer_provider: whose spans these are. Default: the global one as soon as the application sets it.
         tiers: model glob -> tier, where the application does not say the tier, as `{"gpt-5-nano*": 1}`.
         max_thinking_tokens: cap on thinking, in tokens, or one for each task class: `{"sql": 16_000, "*": 4_000}`.
@@ -61,6 +66,9 @@ def instrument(
         on_exceed: above the cap `warn` (the default), `clamp` the budget and end the stream, or `raise`
             `ThinkingBudgetExceeded`.
         stream_usage: whether to ask for the usage of streams, where it comes on request only. Default: True.
+        capture_thinking: whether, with `capture_content`, the text of thinking is recorded too. Default: False.
+        redact: what else is taken out of recorded content: `emails`, `phone_numbers`, `card_numbers`, or regular
+            expressions; in `THINKMETER_REDACT`, separated by spaces.
     """
     with contained("instrumenting"):
         begin(
@@ -74,6 +82,8 @@ def instrument(
             max_thinking_tokens=max_thinking_tokens,
             on_exceed=on_exceed,
             stream_usage=stream_usage,
+            capture_thinking=capture_thinking,
+            redact=redact,
         )
 
 

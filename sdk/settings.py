@@ -29,6 +29,8 @@ class Settings:
         api_key: sent as `Authorization: Bearer`; None: no such header.
         providers: client libraries to wrap; None: every supported one.
         capture_content: whether prompts and answers are recorded.
+        capture_thinking: whether the text of thinking is recorded with them.
+        redact: regular expressions of what is taken out of them, besides secrets.
         tiers: model glob -> tier, for calls whose attempt does not say its tier.
         max_thinking_tokens: task class, or `*`, -> cap on thinking, in tokens; empty: no cap.
         on_exceed: what happens above the cap, one of `ON_EXCEED`.
@@ -42,6 +44,8 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     providers: frozenset[str] | None = None
     capture_content: bool = False
+    capture_thinking: bool = False
+    redact: tuple[str, ...] = ()
     tiers: Mapping[str, int] = field(default_factory=dict)
     max_thinking_tokens: Mapping[str, int] = field(default_factory=dict)
     on_exceed: str = "warn"
@@ -57,6 +61,8 @@ def read_settings(
     api_key: str | None = None,
     providers: Iterable[str] | None = None,
     capture_content: bool | None = None,
+    capture_thinking: bool | None = None,
+    redact: Iterable[str] | None = None,
     tiers: Mapping[str, int] | None = None,
     max_thinking_tokens: int | Mapping[str, int] | None = None,
     on_exceed: str | None = None,
@@ -74,6 +80,8 @@ def read_settings(
         "api_key": api_key,
         "providers": None if providers is None else frozenset(providers),
         "capture_content": capture_content,
+        "capture_thinking": capture_thinking,
+        "redact": None if redact is None else _redact("redact", redact),
         "tiers": None if tiers is None else _tiers("tiers", tiers),
         "max_thinking_tokens": None
         if max_thinking_tokens is None
@@ -109,6 +117,8 @@ def _environment() -> Settings:
         api_key=os.environ.get("THINKMETER_API_KEY") or None,
         providers=frozenset(filter(None, names)) or None,
         capture_content=_flag("THINKMETER_CAPTURE_CONTENT") or False,
+        capture_thinking=_flag("THINKMETER_CAPTURE_THINKING") or False,
+        redact=_redact("THINKMETER_REDACT", os.environ.get("THINKMETER_REDACT", "").split()),
         tiers=_tiers("THINKMETER_TIERS", _pairs(os.environ.get("THINKMETER_TIERS", ""))),
         max_thinking_tokens=_caps(
             "THINKMETER_MAX_THINKING_TOKENS", _pairs(os.environ.get("THINKMETER_MAX_THINKING_TOKENS", ""))
@@ -177,6 +187,16 @@ def _on_exceed(name: str, value: str | None) -> str | None:
         warn("%s=%r is none of %s; `warn` is used", name, value, ", ".join(ON_EXCEED))
         return "warn"
     return value or None
+
+
+def _redact(name: str, patterns: Iterable[str]) -> tuple[str, ...]:
+    """The patterns that can be used."""
+    wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    if not wanted:
+        return ()
+    from thinkmeter.sdk.redaction import usable
+
+    return usable(name, wanted)
 
 
 def _endpoint(name: str, url: str | None) -> str | None:
