@@ -8,7 +8,7 @@ ifneq ($(REAL_DATA),)
 export THINKMETER_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: test check browser demo bench stress sdk-oldest clean
+.PHONY: test check browser demo bench stress sdk-oldest beside clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
@@ -54,5 +54,18 @@ sdk-oldest: $(VENV)-oldest/installed
 	$(VENV)-oldest/bin/python -m pytest --confcutdir=tests/sdk -m "not stress and not newest" tests/sdk \
 	  --ignore tests/sdk/test_lifecycle.py --ignore tests/sdk/test_platforms.py
 
+# Packages that are too heavy for every run, or need others than everything else does, in environments of their own.
+SDK_NEEDS := opentelemetry-exporter-otlp-proto-http wrapt
+$(VENV)-beside/installed: Makefile
+	@$(PYTHON) -m venv $(VENV)-beside/frameworks && $(PYTHON) -m venv $(VENV)-beside/openai-v2
+	@$(VENV)-beside/frameworks/bin/pip install --quiet $(SDK_NEEDS) litellm langchain-openai \
+	  openinference-instrumentation-langchain
+	@$(VENV)-beside/openai-v2/bin/pip install --quiet $(SDK_NEEDS) openai httpx \
+	  opentelemetry-instrumentation-openai-v2 'opentelemetry-util-genai==0.4b0'
+	@touch $@
+
+beside: $(VENV)/installed $(VENV)-beside/installed
+	THINKMETER_BESIDE=$(abspath $(VENV)-beside) $(BIN)/python -m pytest tests/sdk/beside
+
 clean:
-	rm -rf $(VENV) $(VENV)-oldest .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-beside .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

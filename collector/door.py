@@ -68,20 +68,20 @@ class Door:
         self._lock = threading.Lock()
         self._held = 0
 
-    def admit(self, name: str, authorization: str | None, api_key: str | None, scope: Scope) -> str:
+    def admit(self, name: str, authorization: str | None, api_key: str | None, *scopes: Scope) -> str:
         """The project of a sender, before anything of its request is read.
 
         Args:
             name: of the export or endpoint, for the counters.
             authorization: the header `Authorization`.
             api_key: the header `x-api-key`.
-            scope: what the sender wants to do.
+            scopes: what the sender wants to do; a key that may do one of these opens the door.
 
         Raises:
             Refused: the key is absent, unknown, or lacks the scope.
         """
         with self.counting(name):
-            return self._keys.project(authorization, api_key, scope)
+            return self._keys.project(authorization, api_key, *scopes)
 
     @contextmanager
     def room(self) -> Iterator[Room]:

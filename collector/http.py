@@ -26,12 +26,14 @@ from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt, Room, media
 from thinkmeter.collector.export import EXPORTS, LOGS, Export
 from thinkmeter.collector.health import Health
 from thinkmeter.collector.labels import CSV, BadRow, labels_request, read_labels
+from thinkmeter.collector.quota import KINDS, Quotas
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason, Refused
 from thinkmeter.collector.settings import CollectorSettings, Scope
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.errors import ThinkmeterError
 
 LABELS = "labels"
+QUOTA = "quota"
 STOP_TIMEOUT_S = 5
 
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class HttpServer:
         settings: CollectorSettings,
         telemetry: Telemetry,
         health: Callable[[], Health],
+        quotas: Quotas,
         workers: Executor,
     ) -> None:
         """Open the port and serve.
@@ -61,6 +64,7 @@ class HttpServer:
         self._settings = settings
         self._telemetry = telemetry
         self._health = health
+        self._quotas = quotas
         self._workers = workers
         listening = _listen(settings.host, settings.http_port)
         self.port: int = listening.getsockname()[1]
@@ -68,6 +72,7 @@ class HttpServer:
             Route(f"/v1/{export.name}", partial(self._export, export), methods=["POST"]) for export in EXPORTS
         ] + [
             Route("/v1/labels", self._labels, methods=["POST"]),
+            Route("/v1/quota", self._quota, methods=["POST"]),
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
@@ -124,6 +129,16 @@ class HttpServer:
         told = {"accepted": count, "rejected": [{"line": row.line, "reason": row.reason} for row in bad]}
         return Response(orjson.dumps(told), 400 if bad and not count else 200, media_type=JSON)
 
+    async def _quota(self, request: Request) -> Response:
+        try:
+            project = self._admit(request, QUOTA, Scope.READ, Scope.INGEST)
+            with self._door.room() as room, self._door.counting(QUOTA):
+                owners = _read_owners(await self._body(request, room))
+        except (Refused, Deferred) as refusal:
+            return _refusal(refusal, JSON)
+        standing = self._quotas.standing(project, owners, dt.datetime.now(dt.UTC))
+        return Response(orjson.dumps(standing.told()), media_type=JSON)
+
     async def _healthz(self, request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
@@ -140,10 +155,10 @@ class HttpServer:
     async def _metrics(self, request: Request) -> Response:
         return Response(self._telemetry.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    def _admit(self, request: Request, name: str, scope: Scope) -> str:
+    def _admit(self, request: Request, name: str, *scopes: Scope) -> str:
         self._telemetry.requests.labels(name, "http").inc()
         headers = request.headers
-        return self._door.admit(name, headers.get("authorization"), headers.get("x-api-key"), scope)
+        return self._door.admit(name, headers.get("authorization"), headers.get("x-api-key"), *scopes)
 
     async def _body(self, request: Request, room: Room) -> bytes:
         limit = self._settings.max_body_bytes
@@ -183,6 +198,21 @@ def _read_labels(request: Request, body: bytes, limit_bytes: int) -> tuple[bytes
         raise Refused(Reason.UNSUPPORTED_TYPE, f"Content-Type {media!r} is neither {JSON} nor {CSV}")
     labels, bad = read_labels(decompress(body, request.headers.get("content-encoding", ""), limit_bytes), media)
     return labels_request(labels, dt.datetime.now(dt.UTC)).SerializeToString(), len(labels), bad
+
+
+def _read_owners(body: bytes) -> dict[str, str]:
+    """Who is asked about: `{"user": ..., "session": ...}`, one of them or both."""
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(Reason.MALFORMED, f"the body is not JSON: {error}") from None
+    named = {kind: asked.get(kind) for kind in KINDS} if isinstance(asked, dict) else {}
+    owners = {kind: name for kind, name in named.items() if isinstance(name, str) and name}
+    if not owners or any(name is not None and kind not in owners for kind, name in named.items()):
+        raise Refused(
+            Reason.MALFORMED, 'the body is not of the form {"user": "...", "session": "..."}, with one or both'
+        )
+    return owners
 
 
 def _message(message: Message, media: str, status: int = 200) -> Response:

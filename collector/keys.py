@@ -28,13 +28,13 @@ class Keys:
                 raise ThinkmeterError(f"[[auth.keys]] number {number} has the same key as one before it")
             self._entries[digest] = entry
 
-    def project(self, authorization: str | None, api_key: str | None, scope: Scope) -> str:
+    def project(self, authorization: str | None, api_key: str | None, *scopes: Scope) -> str:
         """The project that a sender's data belongs to.
 
         Args:
             authorization: the header `Authorization`, for `Bearer KEY`.
             api_key: the header `x-api-key`, read where the other is absent.
-            scope: what the sender wants to do.
+            scopes: what the sender wants to do; a key that may do one of these opens the door.
 
         Raises:
             Refused: the key is absent, unknown, or lacks the scope.
@@ -46,9 +46,9 @@ class Keys:
         found = [entry for digest, entry in self._entries.items() if hmac.compare_digest(digest, given)]
         if not found:
             raise Refused(Reason.UNAUTHENTICATED, "the key is unknown")
-        if scope not in found[0].scopes:
+        if not found[0].scopes.intersection(scopes):
             has = ", ".join(sorted(found[0].scopes))
-            raise Refused(Reason.FORBIDDEN, f"the key lacks the scope {scope}; it has {has}")
+            raise Refused(Reason.FORBIDDEN, f"the key lacks the scope {' or '.join(scopes)}; it has {has}")
         return found[0].project
 
 

@@ -15,6 +15,7 @@ from thinkmeter.collector.health import Health
 from thinkmeter.collector.http import HttpServer
 from thinkmeter.collector.keys import Keys
 from thinkmeter.collector.quarantine import Quarantine
+from thinkmeter.collector.quota import Quotas
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings, KeySettings, refuse_open_door
 from thinkmeter.collector.spool import Spool
@@ -87,7 +88,10 @@ class Collector:
             door = Door(self._keys, self._spool, self._settings, self.telemetry)
             grpc = GrpcServer(door, self._settings, self.telemetry, workers)
             started.callback(grpc.stop)
-            http = HttpServer(door, self._settings, self.telemetry, self.health, workers)
+            quotas = Quotas(self._address)
+            started.callback(quotas.stop)
+            quotas.start()
+            http = HttpServer(door, self._settings, self.telemetry, self.health, quotas, workers)
             started.callback(http.stop)
             self.http_port, self.grpc_port = http.port, grpc.port
             # What is loaded by now stays; the collector of cycles need not walk through it for every large request.

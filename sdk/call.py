@@ -9,11 +9,13 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from thinkmeter.schema import attributes as names
+from thinkmeter.sdk import guard
 from thinkmeter.sdk.asked import Asked
-from thinkmeter.sdk.health import contained
+from thinkmeter.sdk.health import LOG, contained
 from thinkmeter.sdk.replies import Messages, Reply
 from thinkmeter.sdk.runtime import Runtime
 from thinkmeter.sdk.scope import current_scope
+from thinkmeter.sdk.thinking import Thinking
 from thinkmeter.sdk.usage import Usage, other_models
 
 if TYPE_CHECKING:
@@ -33,11 +35,13 @@ class Call:
         reply: what was learned of the reply so far.
         asked: what the request asks for.
         context: the context to send the request in, so that spans of HTTP clients become children.
+        stopped: whether the stream is to end here, since the thinking that it showed is over the cap.
     """
 
     __slots__ = (
         "_answer_s",
         "_base",
+        "_cap_tokens",
         "_chunk_s",
         "_ended",
         "_hide",
@@ -46,10 +50,12 @@ class Call:
         "_span",
         "_started",
         "_started_ns",
+        "_thinking",
         "_transcript",
         "asked",
         "context",
         "reply",
+        "stopped",
     )
 
     def __init__(
@@ -60,7 +66,9 @@ class Call:
         self._chunk_s: float | None = None
         self._answer_s: float | None = None
         self._hide: Callable[[Any], bool] | None = None
-        self._ended = False
+        self._ended = self.stopped = False
+        self._thinking = Thinking(type(reply))
+        self._cap_tokens = guard.cap_tokens(runtime.settings)
         self._transcript = _transcript(reply, body) if runtime.settings.capture_content else None
         self._outside = context.get_current()
         attributes: dict[str, AttributeValue] = {
@@ -103,6 +111,7 @@ class Call:
             return
         with contained("reading a reply"):
             self.reply.whole(body)
+            self._thinking.whole(body)
             if self._transcript is not None:
                 self._transcript.whole(body)
 
@@ -116,11 +125,35 @@ class Call:
             reply.chunk(chunk)
             if self._answer_s is None and reply.answered:
                 self._answer_s = time.perf_counter() - self._started
+            if (
+                self._thinking.chunk(chunk)
+                and self._cap_tokens is not None
+                and self._thinking.tokens > self._cap_tokens
+            ):
+                self._over()
             if self._transcript is not None:
                 self._transcript.chunk(chunk)
             if self._hide is not None and reply.complete:
                 return self._hide(chunk)
         return False
+
+    def stop(self) -> guard.ThinkingBudgetExceeded | None:
+        """End a stream that is to end here; what its reader is to be told, None: just the end."""
+        shown, cap = self._thinking.tokens, self._cap_tokens or 0
+        if self._runtime.settings.on_exceed != "raise":
+            self.end()
+            return None
+        refusal = guard.ThinkingBudgetExceeded(self.asked.model, shown, cap, shown=True)
+        self.end(refusal)
+        return refusal
+
+    def _over(self) -> None:
+        """The thinking shown is over the cap."""
+        if self._runtime.settings.on_exceed == "warn":
+            LOG.warning("a call to %s shows more thinking than the cap of %d", self.asked.model, self._cap_tokens)
+            self._cap_tokens = None  # said once
+        else:
+            self.stopped = True
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span, once.
@@ -147,7 +180,12 @@ class Call:
             found[names.RESPONSE_MODEL] = reply.model
         if reply.conversation is not None:
             found[names.CONVERSATION_ID] = reply.conversation
-        if reply.finish_reasons:
+        ratio = self._thinking.reflection_ratio
+        if ratio is not None:
+            found[names.REFLECTION_RATIO] = ratio
+        if self.stopped and not reply.complete:
+            found[names.RESPONSE_FINISH_REASONS] = (guard.STOPPED,)
+        elif reply.finish_reasons:
             found[names.RESPONSE_FINISH_REASONS] = tuple(reply.finish_reasons.values())
         elif self.asked.stream and not reply.complete:
             found[names.RESPONSE_FINISH_REASONS] = (CUT,)
@@ -160,7 +198,8 @@ class Call:
             found[names.ERROR_TYPE] = failure
             self._span.set_status(Status(StatusCode.ERROR))
         if self._transcript is not None:
-            found |= self._transcript.attributes()
+            settings = self._runtime.settings
+            found |= self._transcript.attributes(thinking=settings.capture_thinking, patterns=settings.redact)
         self._span.set_attributes(found)
         if isinstance(reply, Messages) and reply.raw and "iterations" in reply.raw:
             for model, usage in other_models(reply.raw):

@@ -1,6 +1,7 @@
 """Prompts and answers, recorded on request only: messages of parts, as the GenAI conventions write them.
 
-What is neither text nor thinking nor a tool's business (images, audio, files) is named by its kind and left out.
+What is neither text nor thinking nor a tool's business (images, audio, files) is named by its kind and left out. So is
+the text of thinking, which has a switch of its own. Secrets are taken out by pattern.
 """
 
 import json
@@ -11,6 +12,7 @@ from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, text
 from thinkmeter.sdk.bedrock import Converse, typed
 from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.redaction import redacted
 from thinkmeter.sdk.replies import Completion, Messages, Reply, Responses
 
 Part = dict[str, Any]
@@ -56,15 +58,43 @@ class Transcript:
         """Take a reply that came as a whole at the end of its stream."""
         self._outputs = dict(enumerate(outputs))
 
-    def attributes(self) -> dict[str, str]:
-        """The same as span attributes, in JSON."""
+    def attributes(self, *, thinking: bool, patterns: tuple[str, ...]) -> dict[str, str]:
+        """The same as span attributes, in JSON.
+
+        Args:
+            thinking: whether the text of thinking is told.
+            patterns: of what is taken out besides secrets.
+        """
         outputs = [{"role": "assistant", "parts": self._outputs[index]} for index in sorted(self._outputs)]
         found = {
             names.INPUT_MESSAGES: self.inputs,
             names.SYSTEM_INSTRUCTIONS: self.system,
             names.OUTPUT_MESSAGES: outputs,
         }
-        return {name: json.dumps(said, ensure_ascii=False, default=str) for name, said in found.items() if said}
+        return {
+            name: json.dumps(redacted(_told(said, thinking), patterns), ensure_ascii=False, default=_text_of(patterns))
+            for name, said in found.items()
+            if said
+        }
+
+
+def _told(said: list[Any], thinking: bool) -> list[Any]:
+    """Messages or parts, with or without the text of thinking."""
+    if thinking:
+        return said
+    return [
+        {**part, "parts": _told(part["parts"], thinking)}
+        if "parts" in part
+        else {"type": "reasoning"}
+        if part.get("type") == "reasoning"
+        else part
+        for part in said
+    ]
+
+
+def _text_of(patterns: tuple[str, ...]) -> Callable[[object], str]:
+    """How what JSON does not know is written."""
+    return lambda value: str(redacted(str(value), patterns))
 
 
 def _text(content: object) -> Part:

@@ -22,8 +22,10 @@ class Arguments(TypedDict, total=False):
     api_key: str | None
     providers: Iterable[str] | None
     capture_content: bool | None
+    capture_thinking: bool | None
+    redact: Iterable[str] | None
     tiers: Mapping[str, int] | None
-    max_thinking_tokens: int | None
+    max_thinking_tokens: int | Mapping[str, int] | None
     on_exceed: str | None
     stream_usage: bool | None
 
@@ -37,9 +39,11 @@ def instrument(
     capture_content: bool | None = None,
     tracer_provider: TracerProvider | None = None,
     tiers: Mapping[str, int] | None = None,
-    max_thinking_tokens: int | None = None,
+    max_thinking_tokens: int | Mapping[str, int] | None = None,
     on_exceed: str | None = None,
     stream_usage: bool | None = None,
+    capture_thinking: bool | None = None,
+    redact: Iterable[str] | None = None,
 ) -> None:
     """Measure every call of every supported provider client, made before or after, synchronous or not, streamed or not.
 
@@ -53,12 +57,18 @@ def instrument(
         service_name: the application, resource attribute `service.name`; an application's own provider has its own.
         api_key: sent to the collector as a bearer token.
         providers: client libraries to wrap: `openai`, `anthropic`, `google_genai`, `groq`, ... Default: all.
-        capture_content: whether prompts and answers are recorded. Default: False.
+        capture_content: whether prompts and answers are recorded. Secrets (keys, tokens, passwords) are taken out
+            before they leave the process. Default: False.
         tracer_provider: whose spans these are. Default: the global one as soon as the application sets it.
         tiers: model glob -> tier, where the application does not say the tier, as `{"gpt-5-nano*": 1}`.
-        max_thinking_tokens: cap on the provider's own budget parameter, where there is one, in tokens.
-        on_exceed: above the cap `warn` (the default), `clamp` the budget, or `raise` `ThinkingBudgetExceeded`.
+        max_thinking_tokens: cap on thinking, in tokens, or one for each task class: `{"sql": 16_000, "*": 4_000}`.
+            Held against the provider's own budget parameter, and against thinking that a stream shows.
+        on_exceed: above the cap `warn` (the default), `clamp` the budget and end the stream, or `raise`
+            `ThinkingBudgetExceeded`.
         stream_usage: whether to ask for the usage of streams, where it comes on request only. Default: True.
+        capture_thinking: whether, with `capture_content`, the text of thinking is recorded too. Default: False.
+        redact: what else is taken out of recorded content: `emails`, `phone_numbers`, `card_numbers`, or regular
+            expressions; in `THINKMETER_REDACT`, separated by spaces.
     """
     with contained("instrumenting"):
         begin(
@@ -72,6 +82,8 @@ def instrument(
             max_thinking_tokens=max_thinking_tokens,
             on_exceed=on_exceed,
             stream_usage=stream_usage,
+            capture_thinking=capture_thinking,
+            redact=redact,
         )
 
 
@@ -105,8 +117,10 @@ def uninstrument() -> None:
         if runtime is None:
             return
         from thinkmeter.sdk.providers import unwrap
+        from thinkmeter.sdk.quota import reset
 
         unwrap()
+        reset()
         activate(None)
         runtime.export.close()
 

@@ -13,6 +13,8 @@ DEFAULT_GRPC_ENDPOINT: Final = "http://127.0.0.1:4317"
 """The same for gRPC, used when `OTEL_EXPORTER_OTLP_PROTOCOL` is `grpc`."""
 ON_EXCEED: Final = ("warn", "clamp", "raise")
 """What to do with a thinking budget above `max_thinking_tokens`."""
+EVERY_TASK: Final = "*"
+"""In `max_thinking_tokens`: every task class that is not named."""
 TIERS: Final = (1, 2, 3)
 """1 fast, 2 balanced, 3 precision."""
 
@@ -27,8 +29,10 @@ class Settings:
         api_key: sent as `Authorization: Bearer`; None: no such header.
         providers: client libraries to wrap; None: every supported one.
         capture_content: whether prompts and answers are recorded.
+        capture_thinking: whether the text of thinking is recorded with them.
+        redact: regular expressions of what is taken out of them, besides secrets.
         tiers: model glob -> tier, for calls whose attempt does not say its tier.
-        max_thinking_tokens: cap on the provider's own budget parameter, in tokens; None: no cap.
+        max_thinking_tokens: task class, or `*`, -> cap on thinking, in tokens; empty: no cap.
         on_exceed: what happens above the cap, one of `ON_EXCEED`.
         stream_usage: whether to ask providers for the usage of streams, where they send it on request only.
         flush_timeout_s: longest wait at exit, in seconds.
@@ -40,8 +44,10 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     providers: frozenset[str] | None = None
     capture_content: bool = False
+    capture_thinking: bool = False
+    redact: tuple[str, ...] = ()
     tiers: Mapping[str, int] = field(default_factory=dict)
-    max_thinking_tokens: int | None = None
+    max_thinking_tokens: Mapping[str, int] = field(default_factory=dict)
     on_exceed: str = "warn"
     stream_usage: bool = True
     flush_timeout_s: float = 5.0
@@ -55,8 +61,10 @@ def read_settings(
     api_key: str | None = None,
     providers: Iterable[str] | None = None,
     capture_content: bool | None = None,
+    capture_thinking: bool | None = None,
+    redact: Iterable[str] | None = None,
     tiers: Mapping[str, int] | None = None,
-    max_thinking_tokens: int | None = None,
+    max_thinking_tokens: int | Mapping[str, int] | None = None,
     on_exceed: str | None = None,
     stream_usage: bool | None = None,
 ) -> Settings:
@@ -72,8 +80,12 @@ def read_settings(
         "api_key": api_key,
         "providers": None if providers is None else frozenset(providers),
         "capture_content": capture_content,
+        "capture_thinking": capture_thinking,
+        "redact": None if redact is None else _redact("redact", redact),
         "tiers": None if tiers is None else _tiers("tiers", tiers),
-        "max_thinking_tokens": _cap("max_thinking_tokens", max_thinking_tokens),
+        "max_thinking_tokens": None
+        if max_thinking_tokens is None
+        else _caps("max_thinking_tokens", max_thinking_tokens),
         "on_exceed": _on_exceed("on_exceed", on_exceed),
         "stream_usage": stream_usage,
     }
@@ -89,6 +101,11 @@ def signal_url(settings: Settings, signal: str) -> str:
     return own or f"{base.rstrip('/')}/v1/{signal}"
 
 
+def collector_url(settings: Settings) -> str:
+    """The base URL of the collector, for what is no OTLP: the endpoint, else that of the standard variables."""
+    return signal_url(settings, "traces").removesuffix("/v1/traces").rstrip("/")
+
+
 def _environment() -> Settings:
     """The settings as the environment alone gives them."""
     names = (n.strip() for n in os.environ.get("THINKMETER_PROVIDERS", "").split(","))
@@ -100,8 +117,12 @@ def _environment() -> Settings:
         api_key=os.environ.get("THINKMETER_API_KEY") or None,
         providers=frozenset(filter(None, names)) or None,
         capture_content=_flag("THINKMETER_CAPTURE_CONTENT") or False,
+        capture_thinking=_flag("THINKMETER_CAPTURE_THINKING") or False,
+        redact=_redact("THINKMETER_REDACT", os.environ.get("THINKMETER_REDACT", "").split()),
         tiers=_tiers("THINKMETER_TIERS", _pairs(os.environ.get("THINKMETER_TIERS", ""))),
-        max_thinking_tokens=_cap("THINKMETER_MAX_THINKING_TOKENS", _number("THINKMETER_MAX_THINKING_TOKENS")),
+        max_thinking_tokens=_caps(
+            "THINKMETER_MAX_THINKING_TOKENS", _pairs(os.environ.get("THINKMETER_MAX_THINKING_TOKENS", ""))
+        ),
         on_exceed=_on_exceed("THINKMETER_ON_EXCEED", os.environ.get("THINKMETER_ON_EXCEED")) or "warn",
         stream_usage=True if stream_usage is None else stream_usage,
         flush_timeout_s=5.0 if timeout_s is None else max(timeout_s, 0.0),
@@ -132,7 +153,7 @@ def _number(name: str) -> float | None:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """`glob=tier,glob=tier` as a mapping."""
+    """`name=value,name=value` as a mapping; a value alone has the name ''."""
     pairs = (pair.rpartition("=") for pair in text.split(",") if pair.strip())
     return {name.strip(): tier.strip() for name, _, tier in pairs}
 
@@ -145,12 +166,19 @@ def _tiers(name: str, tiers: Mapping[str, object]) -> dict[str, int]:
     return known
 
 
-def _cap(name: str, tokens: float | None) -> int | None:
-    """A positive number of tokens; None: no cap."""
-    if tokens is not None and tokens < 1:
-        warn("%s=%r is not a positive number of tokens; it is ignored", name, tokens)
-        return None
-    return None if tokens is None else int(tokens)
+def _caps(name: str, caps: float | Mapping[str, float | str]) -> dict[str, int]:
+    """The entries that are positive numbers of tokens; one number holds for every task class."""
+    found = {}
+    for task, given in (caps if isinstance(caps, Mapping) else {EVERY_TASK: caps}).items():
+        try:
+            tokens = float(given)  # also the text of a variable
+        except (TypeError, ValueError):
+            tokens = 0.0
+        if tokens >= 1:
+            found[task or EVERY_TASK] = int(tokens)
+        else:
+            warn("%s=%r is not a positive number of tokens; it is ignored", name, given)
+    return found
 
 
 def _on_exceed(name: str, value: str | None) -> str | None:
@@ -159,6 +187,16 @@ def _on_exceed(name: str, value: str | None) -> str | None:
         warn("%s=%r is none of %s; `warn` is used", name, value, ", ".join(ON_EXCEED))
         return "warn"
     return value or None
+
+
+def _redact(name: str, patterns: Iterable[str]) -> tuple[str, ...]:
+    """The patterns that can be used."""
+    wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    if not wanted:
+        return ()
+    from thinkmeter.sdk.redaction import usable
+
+    return usable(name, wanted)
 
 
 def _endpoint(name: str, url: str | None) -> str | None:

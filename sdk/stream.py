@@ -25,6 +25,10 @@ class Chunks:
 
     def __next__(self) -> Any:
         """The next chunk that is the caller's."""
+        if self._call.stopped:
+            refusal = self._call.stop()
+            self.close()
+            raise refusal or StopIteration
         while True:
             try:
                 chunk = next(self._source)
@@ -65,6 +69,10 @@ class AsyncChunks:
 
     async def __anext__(self) -> Any:
         """The next chunk that is the caller's."""
+        if self._call.stopped:
+            refusal = self._call.stop()
+            await self.aclose()
+            raise refusal or StopAsyncIteration
         while True:
             try:
                 chunk = await self._source.__anext__()

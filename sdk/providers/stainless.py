@@ -86,8 +86,11 @@ class Stainless:
             for part, kind in (("_response", "BaseAPIResponse"), ("_legacy_response", "LegacyAPIResponse"))
             if f"{self.name}.{part}" in sys.modules
         )
-        wrapt.wrap_function_wrapper(module.SyncAPIClient, "request", self._request)
-        wrapt.wrap_function_wrapper(module.AsyncAPIClient, "request", self._async_request)
+        for base, wrapper in ((module.SyncAPIClient, self._request), (module.AsyncAPIClient, self._async_request)):
+            beside = _bypassing(base, wrapper)
+            for owner in (base, *beside):
+                wrapt.wrap_function_wrapper(owner, "request", wrapper)
+            wrapped += [(owner, "request") for owner in beside]
         if hasattr(module.BaseClient, "_set_open_telemetry"):
             wrapt.wrap_function_wrapper(module.BaseClient, "_set_open_telemetry", _own_spans_on_request_only)
             wrapped.append((module.BaseClient, "_set_open_telemetry"))
@@ -245,6 +248,8 @@ class Stainless:
         """Read the result, now or as the caller reads it."""
         call = sent.call
         with contained("reading a result"):
+            while isinstance(result, wrapt.BaseObjectProxy):  # another instrumentation's, around what it reads in turn
+                result = result.__wrapped__
             if call.asked.stream:
                 if isinstance(result, self._streams):
                     observe(result, call, asynchronous=False)
@@ -269,6 +274,20 @@ class Stainless:
         if known is None or known[0] is not url:
             known = self._servers[client] = (url, url.host, url.port)
         return known[1], known[2]
+
+
+def _bypassing(base: type[Any], wrapper: Any) -> list[type[Any]]:
+    """Classes of clients on which another instrumentation replaced `request` and kept the one from before ours."""
+    found = []
+    for kind in base.__subclasses__():
+        found += _bypassing(kind, wrapper)
+        replaced = vars(kind).get("request")
+        if isinstance(replaced, wrapt.FunctionWrapper):
+            while isinstance(replaced, wrapt.FunctionWrapper) and replaced._self_wrapper != wrapper:
+                replaced = replaced.__wrapped__
+            if not isinstance(replaced, wrapt.FunctionWrapper):
+                found.append(kind)
+    return found
 
 
 def _body(options: Any) -> dict[str, Any]:

@@ -179,6 +179,60 @@ def test_a_repeated_id_is_paired_off_between_scopes(client: Client) -> None:
     assert [c["merged_spans"] for c in calls(client, *rows)] == [2, 2]
 
 
+def test_siblings_below_a_common_wrapper_are_one_call(client: Client) -> None:
+    top = span(scope_name="c", response_id="resp-1", **USAGE)
+    ours = inside(top, response_id="resp-1", thinking_tokens=7, request_id="r", **USAGE)
+    rows = [
+        top,
+        ours,
+        inside(ours, scope_name="a", **USAGE),
+        inside(top, scope_name="b", response_id="resp-1", **USAGE),
+    ]
+    [call] = calls(client, *rows)
+    assert (call["request_id"], call["thinking_tokens"], call["output_tokens"]) == ("r", 7, 50)
+
+
+def test_within_a_trace_a_miscount_of_the_same_response_is_no_second_call(client: Client) -> None:
+    root = span(span_class="request", request_id="r")
+    ours = inside(root, response_id="resp-1", **USAGE)
+    [call] = calls(
+        client, root, ours, inside(root, scope_name="a", response_id="resp-1", input_tokens=100, output_tokens=51)
+    )
+    assert (call["span_id"], call["output_tokens"]) == (ours["span_id"], 50)
+
+
+def test_a_placeholder_for_the_output_of_a_cut_stream_is_neither_a_call_nor_an_output(client: Client) -> None:
+    wrapper = span(scope_name="a", input_tokens=100, output_tokens=1)
+    [call] = calls(client, wrapper, inside(wrapper, input_tokens=100, finish_reason="error"))
+    assert (call["input_tokens"], call["output_tokens"], call["merged_spans"]) == (100, None, 2)
+
+
+def test_a_span_without_response_beside_one_of_another_instrumentation_is_an_echo(client: Client) -> None:
+    root = span(span_class="request", request_id="r")
+    said = [inside(root, at_s=n, **USAGE) for n in (0, 1)]
+    mute = [inside(root, scope_name="a", at_s=n) for n in (0.1, 1.1)]
+    same = [inside(root, scope_name="b", at_s=n, **USAGE) for n in (0.1, 1.1)]
+    assert len(calls(client, root, *said, *mute, *same)) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"at_s": 60.0},
+        {"request_model": "other"},
+        {"scope_name": "thinkmeter"},
+        {"input_tokens": 100, "output_tokens": 51},
+    ],
+    ids=["later", "other model", "same scope", "other usage"],
+)
+def test_a_span_without_response_is_a_call_of_its_own_where_nothing_beside_it_can_be_the_same(
+    client: Client, other: dict[str, Any]
+) -> None:
+    root = span(span_class="request", request_id="r")
+    mute = inside(root, **{"scope_name": "a", **other})
+    assert len(calls(client, root, inside(root, **USAGE), mute)) == 2
+
+
 @pytest.mark.parametrize("kind", ["agent", "tool", "request", "attempt", "other"])
 def test_only_inference_spans_bear_tokens(client: Client, kind: str) -> None:
     assert calls(client, span(span_class=kind, **USAGE)) == []

@@ -1,5 +1,6 @@
 """Prompts and answers: recorded on request only, as the conventions write them."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.sdk.cases import CASES, Case, Told, chat_chunk, chat_whole, gemini_ch
 from tests.sdk.clients import anthropic_client, google_client, openai_client
 from tests.sdk.provider_server import ProviderServer
 from thinkmeter.schema import attributes as names
+from thinkmeter.sdk.redaction import REDACTED, redacted
 from thinkmeter.sdk.testing import Captured, capture
 
 TOLD = Told()
@@ -49,7 +51,7 @@ def test_nothing_of_what_is_said_is_recorded_by_default(
 def test_prompt_thinking_and_answer_are_recorded_on_request(
     case: Case, provider: ProviderServer, streamed: bool
 ) -> None:
-    with capture(capture_content=True) as captured:
+    with capture(capture_content=True, capture_thinking=True) as captured:
         ask(case, provider, streamed)
     call = captured.call
     assert said(call, names.INPUT_MESSAGES) == [{"role": "user", "parts": [{"type": "text", "content": "6 x 7?"}]}]
@@ -151,3 +153,125 @@ def test_a_long_text_is_cut(provider: ProviderServer) -> None:
     with capture(capture_content=True) as captured, openai_client(provider.port) as client:
         client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "x" * 1_000_000}])
     assert len(captured.call[names.INPUT_MESSAGES]) < 101_000
+
+
+@ALL
+@BOTH
+def test_the_text_of_thinking_has_a_switch_of_its_own(case: Case, provider: ProviderServer, streamed: bool) -> None:
+    with capture(capture_content=True) as captured:
+        ask(case, provider, streamed)
+    answer = {"type": "text", "content": "42"}
+    assert said(captured.call, names.OUTPUT_MESSAGES) == [
+        {"role": "assistant", "parts": [{"type": "reasoning"}, answer]}
+    ]
+    assert "hm" not in captured.call[names.OUTPUT_MESSAGES]
+    with capture(capture_thinking=True) as captured:
+        ask(case, provider, streamed)
+    assert names.OUTPUT_MESSAGES not in captured.call
+
+
+def test_thinking_that_is_sent_back_is_left_out_too(provider: ProviderServer) -> None:
+    provider.reply(messages_whole(TOLD))
+    thought = {"type": "thinking", "thinking": "private", "signature": "s"}
+    messages: list[Any] = [{"role": "assistant", "content": [thought]}, {"role": "user", "content": "so?"}]
+    with capture(capture_content=True) as captured, anthropic_client(provider.port) as client:
+        client.messages.create(model="claude-sonnet-5", max_tokens=10, messages=messages)
+    assert "private" not in captured.call[names.INPUT_MESSAGES]
+
+
+# --- secrets ------------------------------------------------------------------------------------------
+
+SECRETS = [
+    "sk-proj-abcDEF0123456789abcDEF",
+    "sk-ant-api03-abcDEF0123456789_-abc",
+    "gsk_abcDEF0123456789abcDEF",
+    "AIza" + "SyA-0123456789abcdefghijklmnopqrstu",
+    "AKIA" + "IOSFODNN7EXAMPLE",
+    "ghp_" + "abcdefghij0123456789ABCD",
+    "xoxb-" + "1234567890-abcdefghij",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
+]
+PLAIN = [
+    "the basic idea",
+    "a token bucket",
+    "ask-for-directions",
+    "risk-assessment-of-the-year",
+    "bearer of news",
+    "x = 42",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret[:6])
+def test_a_secret_is_taken_out_wherever_it_stands(secret: str) -> None:
+    assert redacted(f"use {secret}, please") == f"use {REDACTED}, please"
+    assert redacted([{"parts": [{"arguments": {"deep": (secret, 1)}}]}]) == [
+        {"parts": [{"arguments": {"deep": [REDACTED, 1]}}]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("Authorization: Bearer abcdefghijkl.mnop", "abcdefghijkl"),
+        ("postgres://bob:hunter22@db/x", "hunter22"),
+        ("password=hunter22 next", "hunter22"),
+        ('{"api_key": "hunter22"}', "hunter22"),
+        ('{\\"api_key\\": \\"hunter22\\"}', "hunter22"),
+    ],
+)
+def test_a_value_that_is_said_to_be_secret_is_taken_out(text: str, hidden: str) -> None:
+    assert hidden not in redacted(text)
+    assert REDACTED in redacted(text)
+
+
+def test_members_are_judged_by_their_names_too() -> None:
+    arguments = {
+        "api_key": "plain",
+        "clientSecret": "plain",
+        "token": "plain",
+        "tokens": 7,
+        "max_token": 9,
+        "city": "plain",
+    }
+    found = redacted(arguments)
+    assert [name for name, value in found.items() if value == REDACTED] == ["api_key", "clientSecret", "token"]
+    assert (found["tokens"], found["max_token"], found["city"]) == (7, 9, "plain")
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_ordinary_text_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+@ALL
+@BOTH
+def test_secrets_never_leave_the_process(case: Case, provider: ProviderServer, streamed: bool) -> None:
+    def leaking(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {name: leaking(value) for name, value in node.items()}
+        if isinstance(node, list):
+            return [leaking(item) for item in node]
+        return f"{SECRETS[0]} bob@example.com ACME-7 {node}" if node in ("hm", "42", "4", "2") else node
+
+    leaks = dataclasses.replace(
+        case, whole=lambda told: leaking(case.whole(told)), events=lambda told: leaking(case.events(told))
+    )
+    settings: Any = {"capture_content": True, "capture_thinking": True}
+    with capture(**settings, redact=["emails", r"ACME-\d", "("]) as captured:
+        ask(leaks, provider, streamed)
+    recorded = repr([span.attributes for span in captured.spans])
+    assert REDACTED in recorded
+    assert [leak for leak in (SECRETS[0], "example.com", "ACME-7") if leak in recorded] == []
+    assert captured.faults == 0
+
+
+def test_patterns_come_from_the_environment_too(provider: ProviderServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THINKMETER_CAPTURE_CONTENT", "true")
+    monkeypatch.setenv("THINKMETER_REDACT", "emails ACME-[0-9]")
+    provider.reply(chat_whole(TOLD))
+    with capture() as captured, openai_client(provider.port) as client:
+        client.chat.completions.create(
+            model="gpt-5", messages=[{"role": "user", "content": "ACME-7 to bob@example.com"}]
+        )
+    assert said(captured.call, names.INPUT_MESSAGES)[0]["parts"][0]["content"] == f"{REDACTED} to {REDACTED}"

@@ -409,7 +409,12 @@ def test_settings_that_make_no_sense_are_said_and_ignored(
     thinkmeter.instrument(on_exceed="explode", providers=["opnai"])
     call()
     assert thinkmeter.flush()
-    for part in ("'many' is not a number", "'9' is not a tier", "'explode' is none of", "'opnai' is none of"):
+    for part in (
+        "'many' is not a positive number of tokens",
+        "'9' is not a tier",
+        "'explode' is none of",
+        "'opnai' is none of",
+    ):
         assert part in caplog.text
 
 

@@ -1,9 +1,10 @@
 """Requests, attempts, verdicts, labels and recorded calls."""
 
 import asyncio
+import contextvars
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -150,6 +151,43 @@ def test_worker_threads_join_an_attempt_through_its_samples(captured: Captured) 
             list(pool.map(draw, range(8)))
     assert sorted(c[names.SAMPLE] for c in captured.calls) == list(range(8))
     assert {(c[names.REQUEST_ID], c[names.ATTEMPT], c[names.TIER]) for c in captured.calls} == {(req.id, 1, 2)}
+
+
+def test_threads_and_tasks_that_run_in_a_copy_of_the_context_are_in_the_attempt(captured: Captured) -> None:
+    with thinkmeter.request("t") as req, req.attempt(tier=2):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(contextvars.copy_context().run, call).result()
+            pool.submit(call).result()
+
+        async def threaded() -> None:
+            await asyncio.gather(asyncio.to_thread(call), asyncio.create_task(asyncio.to_thread(call)))
+
+        asyncio.run(threaded())
+    found = [(c.get(names.REQUEST_ID), c.get(names.ATTEMPT)) for c in captured.calls]
+    assert found == [(req.id, 1), (None, None), (req.id, 1), (req.id, 1)]
+
+
+def test_a_decorated_generator_takes_what_is_sent_and_thrown(captured: Captured) -> None:
+    @thinkmeter.request("generator")
+    def conversation() -> Generator[str, str, str]:
+        heard = yield "first"
+        call()
+        try:
+            yield heard
+        except KeyError:
+            call()
+            yield "caught"
+        return "done"
+
+    def outer() -> Generator[str, str, str]:
+        return (yield from conversation())
+
+    steps = outer()
+    assert (next(steps), steps.send("second"), steps.throw(KeyError())) == ("first", "second", "caught")
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert end.value.value == "done"
+    assert len({c[names.REQUEST_ID] for c in captured.calls}) == 1 == len(captured.entities("request"))
 
 
 def test_tasks_keep_their_own_requests_apart(captured: Captured) -> None:

@@ -1,0 +1,140 @@
+"""Thinking that a reply shows: how much of it reflects, and whether it is over the cap. Read in passing, not kept."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from thinkmeter.sdk.asked import at, entry
+from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.replies import Messages, Reply, Responses
+
+if TYPE_CHECKING:
+    from thinkmeter.sdk.reflection import Reflection
+
+BYTES_PER_TOKEN: Final = 4
+"""Of visible text, by which tokens are estimated while a stream runs; the provider's count comes at its end."""
+_RESPONSES: Final = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})
+
+
+class Thinking:
+    """The visible thinking of one call."""
+
+    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection")
+
+    def __init__(self, kind: type[Reply]) -> None:
+        """Read that API."""
+        self._read_chunk, self._read_whole = next((_API[base] for base in kind.__mro__ if base in _API), _CHAT)
+        self._reflection: Reflection | None = None
+        self._bytes = 0
+
+    def chunk(self, chunk: Any) -> bool:
+        """Read one element of a stream; whether it shows thinking."""
+        shown = self._read_chunk(chunk)
+        if not shown or not isinstance(shown, str):
+            return False
+        self._add(shown)
+        return True
+
+    def whole(self, body: Any) -> None:
+        """Read an unstreamed reply."""
+        for shown in self._read_whole(body):
+            if shown and isinstance(shown, str):
+                self._add(shown)
+
+    @property
+    def tokens(self) -> int:
+        """An estimate of the thinking shown so far."""
+        return self._bytes // BYTES_PER_TOKEN
+
+    @property
+    def reflection_ratio(self) -> float | None:
+        """Share of its sentences that reflect, turn or conclude, 0..1; None: none was shown."""
+        return None if self._reflection is None else self._reflection.ratio()
+
+    def _add(self, shown: str) -> None:
+        if self._reflection is None:
+            from thinkmeter.sdk.reflection import Reflection
+
+            self._reflection = Reflection()
+        self._bytes += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
+        self._reflection.add(shown)
+
+
+def _chat_chunk(chunk: Any) -> Any:
+    choices = entry(chunk, "choices")
+    if not choices:
+        return None if choices is not None else at(chunk, ("contentBlockDelta", "delta", "reasoningContent", "text"))
+    delta = entry(choices[0], "delta")
+    # Not `getattr`: pydantic takes microseconds to say that a field is absent, and nearly always these are.
+    models = (getattr(delta, "__dict__", None), getattr(delta, "__pydantic_extra__", None))
+    for fields in (delta,) if isinstance(delta, dict) else models:
+        if fields:
+            shown = fields.get("reasoning_content") or fields.get("reasoning")
+            if shown:
+                return shown
+            content = fields.get("content")
+            if content.__class__ is list:
+                return "".join(_parts(content))
+    return None
+
+
+def _chat_whole(body: Any) -> Iterable[Any]:
+    for choice in entry(body, "choices") or ():
+        message = entry(choice, "message")
+        yield entry(message, "reasoning_content") or entry(message, "reasoning")
+        yield from _parts(entry(message, "content"))
+    for block in at(body, ("output", "message", "content")) or ():  # Bedrock's
+        yield at(block, ("reasoningContent", "reasoningText", "text"))
+
+
+def _parts(content: Any) -> Iterable[str]:
+    """Mistral's: thinking stands among the parts of the content."""
+    if isinstance(content, list):
+        for part in content:
+            if entry(part, "type") == "thinking":
+                inner = entry(part, "thinking")
+                yield inner if isinstance(inner, str) else "".join(str(entry(i, "text") or "") for i in inner or ())
+
+
+def _responses_chunk(chunk: Any) -> Any:
+    return entry(chunk, "delta") if entry(chunk, "type") in _RESPONSES else None
+
+
+def _responses_whole(body: Any) -> Iterable[Any]:
+    for item in entry(body, "output") or ():
+        if entry(item, "type") == "reasoning":
+            # the text itself where it is shown, else its summary
+            for part in entry(item, "content") or entry(item, "summary") or ():
+                yield entry(part, "text")
+
+
+def _messages_chunk(chunk: Any) -> Any:
+    if entry(chunk, "type") != "content_block_delta":
+        return None
+    delta = entry(chunk, "delta")
+    return entry(delta, "thinking") if entry(delta, "type") == "thinking_delta" else None
+
+
+def _messages_whole(body: Any) -> Iterable[Any]:
+    for block in entry(body, "content") or ():
+        if entry(block, "type") == "thinking":
+            yield entry(block, "thinking")
+
+
+def _gemini_whole(body: Any) -> Iterable[Any]:
+    for candidate in entry(body, "candidates") or ():
+        for part in at(candidate, ("content", "parts")) or ():
+            if entry(part, "thought"):
+                yield entry(part, "text")
+
+
+def _gemini_chunk(chunk: Any) -> Any:
+    return "".join(shown for shown in _gemini_whole(chunk) if isinstance(shown, str))
+
+
+_CHAT: Final[tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]] = (_chat_chunk, _chat_whole)
+_API: Final[dict[type[Reply], tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]]] = {
+    Responses: (_responses_chunk, _responses_whole),
+    Messages: (_messages_chunk, _messages_whole),
+    Gemini: (_gemini_chunk, _gemini_whole),
+}
+"""How each API shows thinking; what is not named here reads like chat completions."""

@@ -1,0 +1,136 @@
+"""One billable call is one row of `calls`, whoever else watches the client, whichever was there first."""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tests.collector.traffic import wait_for
+from tests.schema.rows import select
+from tests.sdk.beside.calls import answer, calls, named
+from tests.sdk.cases import Told, chat_events, chat_whole
+from tests.sdk.provider_server import ProviderServer
+from thinkmeter.collector.jobs.settling import settle_calls
+from thinkmeter.collector.service import Collector
+from thinkmeter.collector.settings import CollectorSettings
+from thinkmeter.schema.store.client import StoreAddress
+
+ROOT = Path(__file__).parents[3]
+TOLD = Told()
+
+
+@pytest.fixture
+def running(database: StoreAddress, tmp_path: Path) -> Iterator[Collector]:
+    """A collector in front of the real store."""
+    settings = CollectorSettings(http_port=0, grpc_port=0, segment_age_s=0.02, min_free_disk_bytes=0)
+    with Collector(database, tmp_path, settings) as collector:
+        yield collector
+
+
+def program(module: str, *arguments: str, python: str = sys.executable) -> None:
+    """Run an application to its end."""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(("OTEL_", "THINKMETER_", "PYTHON"))}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    done = subprocess.run(
+        [python, "-P", "-m", module, *arguments],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def settled(client: Client, spans: int) -> dict[str, list[dict[str, Any]]]:
+    """The calls of each request, once that many spans are there."""
+    wait_for(lambda: select(client, "SELECT count() AS n FROM spans")[0]["n"] >= spans)
+    settle_calls(client)
+    found = defaultdict(list)
+    for call in select(client, "SELECT * FROM calls ORDER BY time"):
+        found[call["request_id"]].append(call)
+    return dict(found)
+
+
+def check(found: dict[str, list[dict[str, Any]]], names: list[str]) -> None:
+    """Each request has one call, with what the provider told of it."""
+    assert {name: len(rows) for name, rows in found.items() if len(rows) != 1} == {}
+    assert sorted(found) == sorted(names)
+    for name, [call] in found.items():
+        whole = not name.endswith(("left early", "refused"))
+        thinking, output = (TOLD.thinking, TOLD.output) if whole else (None, None)
+        told = (call["tier"], call["attempt"], call["thinking_tokens"], call["output_tokens"], call["billed"])
+        assert told == (1, 1, thinking, output, not name.endswith("refused")), (name, call)
+        if whole:
+            assert (call["input_tokens"], call["cache_read_tokens"]) == (TOLD.input, TOLD.cached)
+
+
+@pytest.fixture(scope="session")
+def environments() -> Path:
+    """Where `make beside` put the environments of packages that are too heavy, or too picky, for this one."""
+    folder = os.environ.get("THINKMETER_BESIDE")
+    if not folder:
+        pytest.skip("run by `make beside`: these need environments of their own")
+    return Path(folder)
+
+
+def watched(
+    provider: ProviderServer,
+    running: Collector,
+    client: Client,
+    order: str,
+    libraries: list[str],
+    others: list[str],
+    python: str = sys.executable,
+) -> None:
+    """Make the calls and see that each is one."""
+    answer(provider, libraries)
+    url = f"http://127.0.0.1:{running.http_port}"
+    arguments = [order, str(provider.port), url, ",".join(libraries), *others]
+    program("tests.sdk.beside.program", *arguments, python=python)
+    names = [f"{order} {name}" for name in calls(libraries)]
+    check(settled(client, len(names) * 3), names)  # of each at least the request, the attempt and our own
+
+
+ORDERS = pytest.mark.parametrize("order", ["first", "last"])
+
+
+@ORDERS
+@pytest.mark.parametrize(
+    "others",
+    [["openllmetry"], ["openinference"], ["otel genai"], ["openllmetry", "openinference", "otel genai"]],
+    ids=" + ".join,
+)
+def test_other_instrumentations_of_the_same_clients(
+    provider: ProviderServer, running: Collector, client: Client, order: str, others: list[str]
+) -> None:
+    watched(provider, running, client, order, ["openai", "anthropic"], others)
+
+
+@ORDERS
+def test_the_conventions_older_instrumentation(
+    environments: Path, provider: ProviderServer, running: Collector, client: Client, order: str
+) -> None:
+    python = str(environments / "openai-v2" / "bin" / "python")
+    watched(provider, running, client, order, ["openai"], ["otel openai-v2"], python)
+
+
+def test_frameworks_that_call_the_clients(
+    environments: Path, provider: ProviderServer, running: Collector, client: Client
+) -> None:
+    names = []
+    for framework in ("litellm", "langchain"):
+        names += [f"{framework} whole", f"{framework} streamed"]
+        provider.reply(named(chat_whole(TOLD), f"{framework} whole"))
+        provider.stream([named(event, f"{framework} streamed") for event in chat_events(TOLD)])
+    python = str(environments / "frameworks" / "bin" / "python")
+    url = f"http://127.0.0.1:{running.http_port}"
+    program("tests.sdk.beside.frameworks", str(provider.port), url, python=python)
+    check(settled(client, 3 * len(names)), names)
