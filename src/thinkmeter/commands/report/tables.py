@@ -173,6 +173,10 @@ def show(reports: Sequence[Report], *, coverage: Report, alone: bool = False, co
             console.print(f"  no {EMPTY.get(one.metric.name, 'requests')} in this window", style="dim")
         if alone:
             print_within(console, one)
+        if one.metric.name == "cost" and any(row.detail["unpriced_calls"] for row in one.rows):
+            console.print(
+                "  calls without a price: `thinkmeter prices list` says what to type", markup=False, style="dim"
+            )
         if one.note:
             console.print(f"  {one.note}", markup=False, style="dim")
     opened = max((sum(row.detail.get("open_requests", 0) for row in one.rows) for one in reports), default=0)
