@@ -109,7 +109,7 @@ class Behaviour:
 
     Attributes:
         thinking_p95_tokens: 95th percentile of thinking tokens a request.
-        wait_ms: median time to the first token where calls tell it, else to the end.
+        wait_ms: 95th percentile of the time to the first token of the answer where calls tell it, else to the end.
         sampled_share: share of attempts that draw several answers and choose among them.
     """
 

@@ -25,7 +25,7 @@ def requests(task: str, number: int, *, thinking: int, wait_ms: float, calls: in
             strategy=strategy,
             thinking_tokens=thinking,
             output_tokens=thinking + 100,
-            time_to_first_chunk_ms=wait_ms,
+            time_to_first_answer_ms=wait_ms,
             duration_ns=int(wait_ms * 2e6),
         )
         for n in range(number)

@@ -66,7 +66,8 @@ def test_accuracy_by_length_is_what_plain_python_makes_of_it(thought: ReportRow)
 
 def test_the_knee_and_the_waste_past_it(thought: ReportRow) -> None:
     labelled = [one for one in MATH if one.correct is not None and one.tokens is not None]
-    lengths = [length for length, (_, _, n) in derived.curve(MATH).items() if n >= 10]
+    labelled = [one for one in labelled if one.tokens]  # attempts without thinking are another population
+    lengths = [length for length, (_, _, n) in derived.curve(labelled).items() if n >= 10]
     eligible = [one for one in labelled if one.tokens is not None and derived.bin_of(one.tokens) in lengths]
     knee = derived.knee(labelled, lengths)
     assert (thought.state, thought.n) == ("ok", len(labelled))

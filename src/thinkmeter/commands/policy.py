@@ -86,7 +86,7 @@ def _tasks(address: StoreAddress, since: str, until: str | None, project: str) -
             return reader.report(metric, since=first, until=last, project=project)
 
         thinking, latency, strategies = read("ttr"), read("latency"), read("strategies")
-    waits = {(row.key["task"], row.key["until"]): row.detail.get("p50") for row in latency.rows}
+    waits = {(row.key["task"], row.key["until"]): row.value for row in latency.rows}
     attempts: dict[Any, dict[Any, int]] = {}
     for row in strategies.rows:
         attempts.setdefault(row.key["task"], {})[row.key["strategy"]] = row.detail["attempts"]
@@ -96,7 +96,7 @@ def _tasks(address: StoreAddress, since: str, until: str | None, project: str) -
         if row.value is None:
             found.append(_Task(task, requests, row.detail["reason"]))
             continue
-        wait = waits.get((task, "first chunk")) or waits.get((task, "end"))
+        wait = waits.get((task, "first answer token")) or waits.get((task, "end"))
         if wait is None:
             found.append(_Task(task, requests, "too few calls tell how long they took"))
             continue
@@ -124,7 +124,7 @@ def _file(tasks: Sequence[_Task]) -> Iterator[str]:
             continue
         [(preset, distance), (second, _), *_] = task.like
         seen = f"{tokens(task.behaviour.thinking_p95_tokens)} thinking tokens at the p95"
-        wait = f"{milliseconds(task.behaviour.wait_ms)} to wait"
+        wait = f"{milliseconds(task.behaviour.wait_ms)} to wait for an answer at the p95"
         yield f"# {_comment(task.name)}: {task.requests:,} requests, {seen}, {wait}"
         how = "behaves like" if distance <= FAR else "is like none of the usual classes, least unlike"
         yield f"# it {how} {preset.name}; next is {second.name}"
@@ -160,8 +160,8 @@ def _show(console: Console, tasks: Sequence[_Task]) -> None:
     if not tasks:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("task", "requests", "thinking p95", "wait", "behaves like", "next"):
-        table.add_column(heading, justify="right" if heading in ("requests", "thinking p95", "wait") else "left")
+    for heading in ("task", "requests", "thinking p95", "wait p95", "behaves like", "next"):
+        table.add_column(heading, justify="right" if heading in ("requests", "thinking p95", "wait p95") else "left")
     for task in tasks:
         if task.behaviour is None:
             table.add_row(task.name, f"{task.requests:,}", NOTHING, NOTHING, f"not enough data: {task.reason}", "")

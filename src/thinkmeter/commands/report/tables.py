@@ -144,6 +144,8 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
 WITHOUT_INTERVAL: Final = ("cost", "coverage", "quota", "runaways")
 EMPTY: Final = {"runaways": "runaways", "quota": "users or sessions", "forecast": "calls", "latency": "calls"}
 """What there is none of where a report has no rows."""
+SHOWN_ROWS: Final = {"quota": 40, "runaways": 100}
+"""Of what may have very many rows, so many are shown, the highest."""
 STYLES: Final = {State.OK: "", State.INSUFFICIENT_DATA: "dim", State.INCONCLUSIVE: "yellow"}
 WIDTH: Final = 300
 """Of the table where the output is no terminal, in characters: nothing folds, so that lines can be searched."""
@@ -218,7 +220,10 @@ def _print_table(console: Console, one: Report) -> None:
         numbers.remove("95% interval")
     figures = SIDE_FIGURES[one.metric.name]
     names = [*keys, *numbers, *(heading for heading, _, _ in figures), "state"]
-    lines = [_cells(one.metric, row) for row in one.rows]
+    rows = one.rows
+    if len(rows) > SHOWN_ROWS.get(one.metric.name, len(rows)):
+        rows = tuple(sorted(rows, key=lambda row: -(row.value or 0))[: SHOWN_ROWS[one.metric.name]])
+    lines = [_cells(one.metric, row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
     folding = [*range(len(keys)), len(names) - 1]
     for position in folding:
@@ -233,9 +238,11 @@ def _print_table(console: Console, one: Report) -> None:
             table.add_column(names[position], overflow="fold", min_width=widths[position])
         else:
             table.add_column(names[position], justify="right", no_wrap=True, min_width=widths[position])
-    for row, cells in zip(one.rows, lines, strict=True):
+    for row, cells in zip(rows, lines, strict=True):
         table.add_row(*(Text(cells[position]) for position in shown), style=STYLES.get(row.state, "red"))
     console.print(table)
+    if len(rows) < len(one.rows):
+        console.print(f"  the highest {len(rows)} of {len(one.rows):,}; --json has all", style="dim")
     if len(shown) < len(names):
         console.print(f"  {len(names) - len(shown)} more columns on a wider terminal; --json has all", style="dim")
 
