@@ -131,6 +131,15 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
         ("target", "target_ms", lambda target: f"< {milliseconds(target)}"),
         ("within it", "within_target", rate),
     ),
+    "routing": (
+        ("as it was", "cost_usd", usd),
+        ("all at tier 1", "all_tier_1_usd", usd),
+        ("all at tier 2", "all_tier_2_usd", usd),
+        ("all at tier 3", "all_tier_3_usd", usd),
+        ("saved", "saved_usd", usd),
+        ("a request", "cost_per_request_usd", usd),
+        ("without cost", "uncosted_requests", _count),
+    ),
     "coverage": (
         ("thinking unknown", "thinking_unknown_calls", _count),
         ("unpriced", "unpriced_calls", _count),

@@ -29,6 +29,32 @@ WITHIN: Final[Mapping[str, Sequence[tuple[str, str, Sequence[tuple[str, str, For
             ),
         ),
     ),
+    "routing": (
+        (
+            "calibration",
+            "what requests needed that entered at a tier",
+            (
+                ("entered at", "entry_tier", str),
+                ("labelled", "n", "{:,}".format),
+                ("right there", "right_there", rate),
+                ("low", "low", rate),
+                ("high", "high", rate),
+                ("needed a higher one", "needed_higher", rate),
+                ("right nowhere", "right_nowhere", rate),
+            ),
+        ),
+        (
+            "accuracy_by_tier",
+            "how often answers of a tier are correct",
+            (
+                ("tier", "tier", str),
+                ("correct", "correct", rate),
+                ("low", "low", rate),
+                ("high", "high", rate),
+                ("labelled", "n", "{:,}".format),
+            ),
+        ),
+    ),
     "vrate": (
         (
             "reliability",
