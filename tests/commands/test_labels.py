@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,39 @@ def test_shares_use_up_the_total_and_no_stratum_goes_without(sizes: dict[int, in
     full = {one for one in sizes if shares[one] == sizes[one]}
     rest = [shares[one] for one in sizes if one not in full]
     assert not rest or max(rest) - min(rest) <= 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("labels", "disagreement"),
+        ("labels", "sample", "--output", "none.csv"),
+        ("prices", "list"),
+        ("prices", "diff"),
+        ("reprice",),
+        ("report", "overthinking"),
+    ],
+)
+def test_a_store_that_was_never_migrated_is_told_in_a_sentence(
+    run: Run, client: Client, store_url: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind, names in (("VIEW", ("evaluations", "attempts", "current_rules")), ("TABLE", ("prices",))):
+        for name in names:
+            client.command(f"DROP {kind} {name}")
+    told = run(*words, "--store-url", store_url)
+    assert told.code == 1
+    assert re.fullmatch(r"thinkmeter: the store refused.*\n", told.err)
+
+
+def test_files_that_cannot_be_read_are_told_in_a_sentence(run: Run, store_url: str, tmp_path: Path) -> None:
+    broken = tmp_path / "labels.csv"
+    broken.write_bytes(b"request_id,correct\n\xff\xfe,1\n")
+    for file, reason in (
+        (tmp_path / "none.csv", "cannot be read"),
+        (broken, "is not UTF-8"),
+        (tmp_path / "a.txt", "its name"),
+    ):
+        for words in (("labels", "import"), ("prices", "import"), ("prices", "diff")):
+            told = run(*words, str(file), "--store-url", store_url)
+            assert (told.code, told.err.count("\n"), reason in told.err) == (1, 1, True)

@@ -168,6 +168,25 @@ def test_where_length_brings_nothing_all_past_the_first_is_waste() -> None:
     assert estimate.value == pytest.approx((0 + 2 + 6) / (1 + 2 + 4 + 8))
 
 
+def test_its_interval_holds_the_true_waste_as_often_as_it_says() -> None:
+    shares = np.array([0.35, 0.55, 0.72, 0.92, 0.84, 0.76])
+    chance = np.random.default_rng(17)
+    held = said = 0
+    trials = 120
+    for _ in range(trials):
+        sizes = chance.integers(60, 140, 6)
+        estimate = overthinking(curve_cells(list(sizes), list(chance.binomial(sizes, shares))), Policy())
+        tokens = sizes * 2 ** np.arange(6)
+        # a length of 2^(k-1) tokens stands in the bin that ends at 2^k; the fourth is the best one
+        truth = float((tokens[4:] - sizes[4:] * 16).sum() / tokens.sum())
+        assert estimate.low is not None
+        high = estimate.detail["waste_high"] if estimate.high is None else estimate.high
+        held += estimate.low - 1e-9 <= truth <= high + 1e-9
+        said += estimate.detail["suggested_cap_tokens"] == 16
+    assert held / trials >= 0.93
+    assert said / trials >= 0.6
+
+
 def test_strategies_stand_side_by_side(side_by_side: dict[str | None, ReportRow]) -> None:
     assert side_by_side.keys() == {"greedy", "best_of_n", "beam"}
     for name in ("greedy", "best_of_n"):

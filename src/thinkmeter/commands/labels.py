@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.window import moment, window
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.wording import NOTHING, rate
 from thinkmeter.schema.query import Filters, Reader
 from thinkmeter.schema.query.labelling import Agreement, Contested, Drawn, agreement, draw
-from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
     pass
@@ -64,7 +64,7 @@ def import_labels(
     for line, values in read_rows(file):
         read.add(line, values)
     address = store_address(data, store_url, config)
-    with connect(address) as client:
+    with store_client(address) as client:
         new = read.insert(client, project)
         again = len(read.labels) - new
         _, contested = agreement(client, since=_EVER[0], until=_EVER[1], project=project)
@@ -112,7 +112,7 @@ def sample_labels(
     address = store_address(data, store_url, config)
     first, last = _window(address, since, until)
     filters = Filters(first, last, project, {} if task is None else {"task": task})
-    with connect(address, read_only=True) as client:
+    with store_client(address, read_only=True) as client:
         drawn = draw(client, filters, size, seed)
     if not drawn:
         raise ThinkmeterError("no settled answer without a label in this window")
@@ -137,7 +137,7 @@ def show_disagreement(
     """Show how far labelers agree, pair by pair, and the answers on which they do not."""
     address = store_address(data, store_url, config)
     first, last = _window(address, since, until)
-    with connect(address, read_only=True) as client:
+    with store_client(address, read_only=True) as client:
         pairs, contested = agreement(client, since=first, until=last, project=project)
     if as_json:
         told = {"pairs": [_pair(one) for one in pairs], "contested": [_contested(one) for one in contested]}
