@@ -150,6 +150,12 @@ def load(path: Path | None = None) -> Configuration:
     return configuration
 
 
+def with_ports(configuration: Configuration, **ports: int | None) -> Configuration:
+    """The configuration with the ports of the command line over it."""
+    given = {name: port for name, port in ports.items() if port is not None}
+    return configuration.model_copy(update={"collector": configuration.collector.model_copy(update=given)})
+
+
 def apply_rules(client: Client, configuration: Configuration) -> list[str]:
     """Make the store's rules those of the configuration; the kinds that changed."""
     policies = configuration.policies

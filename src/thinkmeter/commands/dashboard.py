@@ -1,11 +1,10 @@
 """`thinkmeter dashboard`: the dashboard alone, beside a store that runs elsewhere."""
 
-import signal
-import threading
 from typing import Annotated
 
 import typer
 
+from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.dashboards.process import DashboardProcess
@@ -41,9 +40,7 @@ def dashboard(
 ) -> None:
     """Show the dashboard of a store that runs already, until Ctrl-C or SIGTERM."""
     address = store_address(data, store_url, config)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    ended = end_on_signal()
     with DashboardProcess(
         data.expanduser() if address.embedded else address, port, host=host, names=names or ()
     ) as process:

@@ -52,8 +52,9 @@ def demo(
     Anthropic and Gemini to a stand-in on this machine: no key is needed and nothing leaves it. What is true of every
     request is in a file, written before it is sent. The address of the dashboard stands at the end.
     """
+    from thinkmeter.commands.ending import end_on_signal
     from thinkmeter.commands.report import print_metrics
-    from thinkmeter.commands.up import end_on_signal, print_places
+    from thinkmeter.commands.up import print_places
     from thinkmeter.demo.background import say_ready
     from thinkmeter.demo.traffic import DemoTraffic
     from thinkmeter.pipeline import Pipeline
@@ -95,7 +96,7 @@ def demo(
 
 def _in_background(seed: int, requests: int, data: Path | None, minutes: float | None) -> None:
     """Run the demo in a process that goes on after the report, and say how to end it."""
-    from thinkmeter.commands.up import end_on_signal
+    from thinkmeter.commands.ending import end_on_signal
     from thinkmeter.demo.background import leave_running
 
     folder = data.expanduser() if data else Path(tempfile.mkdtemp(prefix="thinkmeter-demo-"))
@@ -126,8 +127,7 @@ def _ended_after(minutes: float | None, ended: threading.Event) -> Iterator[None
 
 def demo_configuration() -> "Configuration":
     """The demo's configuration: its own policies, free ports, and a store of its own whatever the environment names."""
-    from thinkmeter.commands.up import with_ports
-    from thinkmeter.configuration import AuthSettings, StoreSettings, load
+    from thinkmeter.configuration import AuthSettings, StoreSettings, load, with_ports
 
     with as_file(files("thinkmeter.demo") / "thinkmeter.toml") as path:
         configuration = load(path)

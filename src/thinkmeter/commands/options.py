@@ -33,6 +33,16 @@ StoreUrl = Annotated[
         "store that runs on --data.",
     ),
 ]
+StorePort = Annotated[int, typer.Option("--store-port", min=0, max=65535, help="Port of the store; 0: any free one.")]
+HttpPort = Annotated[
+    int | None, typer.Option("--otlp-http-port", min=0, max=65535, help="Port of OTLP/HTTP; 0: any free one.")
+]
+GrpcPort = Annotated[
+    int | None, typer.Option("--otlp-grpc-port", min=0, max=65535, help="Port of OTLP/gRPC; 0: any free one.")
+]
+DashboardPort = Annotated[
+    int, typer.Option("--dashboard-port", min=0, max=65535, help="Port of the dashboard; 0: any free one.")
+]
 
 
 def store_address(data: Path, store_url: str | None, config: Path | None) -> StoreAddress:

@@ -90,9 +90,8 @@ def print_within(console: Console, report: Report) -> None:
             if not listed:
                 continue
             of = ", ".join(str(part) for part in row.key.values() if part is not None)
-            table = Table(
-                box=box.SIMPLE_HEAD, pad_edge=False, title=f"{of}: {title}" if of else title, title_style="dim"
-            )
+            console.print(f"  {of}: {title}" if of else f"  {title}", markup=False, style="dim")
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
             for heading, _, _ in columns:
                 table.add_column(heading, justify="right", no_wrap=True)
             for entry in listed:
