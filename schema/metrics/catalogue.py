@@ -18,6 +18,7 @@ from thinkmeter.schema.metrics.forecast import forecast
 from thinkmeter.schema.metrics.latency import latency
 from thinkmeter.schema.metrics.overthinking import overthinking
 from thinkmeter.schema.metrics.quota import quota
+from thinkmeter.schema.metrics.routing import routing
 from thinkmeter.schema.metrics.runaways import runaways
 from thinkmeter.schema.metrics.strategies import strategies
 from thinkmeter.schema.metrics.ttr import thinking_token_rate
@@ -118,6 +119,7 @@ _COMPUTATIONS: Final[Mapping[str, Computation | Comparison]] = {
     "quota": quota,
     "forecast": forecast,
     "latency": latency,
+    "routing": routing,
     "coverage": coverage,
 }
 

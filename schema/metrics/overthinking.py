@@ -100,22 +100,24 @@ def overthinking(cells: Cells, policy: Policy) -> Estimate:
     Accuracy over length, in powers of two, is fitted by a curve that rises to a top and falls from it, so that one
     lucky length makes no knee. The knee is the shortest length at which that curve is within one standard error of its
     top (the rule of Breiman et al., "Classification and Regression Trees", 1984, 3.4.3). An attempt that thought longer
-    than the knee's length wasted what lies above it; that length is the suggested cap.
+    than the knee's length wasted what lies above it; that length is the suggested cap. Attempts without thinking take
+    no part in it, being mostly easy ones: whether thinking pays at all is what the comparison within requests tells.
 
     Args:
         cells: rows of `overthinking.sql`.
         policy: of the task class: `min_labels`.
 
     Returns:
-        `n` is the number of labelled attempts whose thinking is known. The interval comes from drawing those again, so
+        `n` is the number of labelled attempts that thought. The interval comes from drawing those again, so
         it holds how uncertain the knee is; it reaches 0 where there may be none, and the state is then `inconclusive`.
         `detail` has the curve, the knee, the cap, the comparison within requests, budget use and token efficiency.
     """
     settled = cells.where(cells["settled"])
     known = settled.where(settled["length_bin"] >= 0)
     labelled = known.where(known["is_correct"] >= 0)
-    n = labelled.count("attempts")
-    curve = _Curve.of(labelled)
+    thought = labelled.where(labelled["length_bin"] > 0)
+    n = thought.count("attempts")
+    curve = _Curve.of(thought)
     detail: dict[str, Any] = {
         "attempts": settled.count("attempts"),
         "open_attempts": cells.count("attempts") - settled.count("attempts"),
@@ -129,7 +131,7 @@ def overthinking(cells: Cells, policy: Policy) -> Estimate:
         **_efficiency(settled, policy.min_labels),
     }
     if n < policy.min_labels:
-        return Estimate.insufficient(n, f"{n} of {policy.min_labels} labelled attempts", detail)
+        return Estimate.insufficient(n, f"{n} of {policy.min_labels} labelled attempts that thought", detail)
     if len(curve.bins) < MIN_BINS:
         reason = f"{len(curve.bins)} of {MIN_BINS} lengths with {MIN_IN_BIN} labels each"
         return Estimate.insufficient(n, reason, detail)
@@ -145,6 +147,7 @@ def overthinking(cells: Cells, policy: Policy) -> Estimate:
     low, high = percentile_interval(np.array([wasted[one] for one in knees]), wasted[knee])
     first, last = (int(np.percentile(knees, at, method="nearest")) for at in (2.5, 97.5))
     detail |= {
+        "confounded": True,  # hard tasks think longer
         "knee_from_tokens": _begin(knee),
         "suggested_cap_tokens": _end(knee),
         "suggested_cap_low_tokens": min(_end(first), _end(knee)),

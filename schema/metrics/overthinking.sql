@@ -36,7 +36,9 @@ FROM (
       countIf(thinking_tokens >= 0.95 * budget_tokens) AS at_cap
     FROM numbered_calls
     WHERE budget_tokens > 0 AND role = 'answer' AND thinking_tokens IS NOT NULL
-      AND (project, request_id) IN (SELECT project, request_id FROM population)
+      -- not those of the population, which would be counted twice over
+      AND (project, request_id) IN (SELECT project, request_id FROM call_facts WHERE budget_tokens > 0
+        AND time >= {asked_since:DateTime64(6)} AND time < {asked_until:DateTime64(6)} + INTERVAL 1 DAY)
     GROUP BY project, request_id, attempt
   ) AS b ON b.project = a.project AND b.request_id = a.request_id AND b.attempt = a.attempt
   WINDOW whole AS (PARTITION BY a.project, a.request_id)

@@ -22,7 +22,8 @@ FROM (
         ifNull(baseline_p95, -1), ifNull(baseline_bound, -1)), alert_events.time) AS hit,
       argMax((value, cost_usd, model, unknown_calls, state), alert_events.time) AS newest
     FROM alert_events
-    WHERE rule = 'runaway' AND (project, request_id) IN (SELECT project, request_id FROM population)
+    WHERE rule = 'runaway' AND alert_events.began >= {asked_since:DateTime64(6)} - INTERVAL 1 DAY
+      AND alert_events.began < {asked_until:DateTime64(6)} + INTERVAL 1 DAY
     GROUP BY project, request_id
   ) AS e ON e.project = r.project AND e.request_id = r.request_id
 )

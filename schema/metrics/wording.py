@@ -66,6 +66,7 @@ def value(metric: Metric, number: float | None) -> str:
         "forecast": usd,
         "latency": milliseconds,
         "quota": tokens,
+        "routing": usd,
         "runaways": tokens,
     }
     return forms.get(metric.name, rate)(number)

@@ -66,7 +66,8 @@ def test_accuracy_by_length_is_what_plain_python_makes_of_it(thought: ReportRow)
 
 def test_the_knee_and_the_waste_past_it(thought: ReportRow) -> None:
     labelled = [one for one in MATH if one.correct is not None and one.tokens is not None]
-    lengths = [length for length, (_, _, n) in derived.curve(MATH).items() if n >= 10]
+    labelled = [one for one in labelled if one.tokens]  # attempts without thinking are another population
+    lengths = [length for length, (_, _, n) in derived.curve(labelled).items() if n >= 10]
     eligible = [one for one in labelled if one.tokens is not None and derived.bin_of(one.tokens) in lengths]
     knee = derived.knee(labelled, lengths)
     assert (thought.state, thought.n) == ("ok", len(labelled))
@@ -165,6 +166,25 @@ def test_where_length_brings_nothing_all_past_the_first_is_waste() -> None:
     assert (estimate.state, estimate.detail["suggested_cap_tokens"]) == ("ok", 2)
     # lengths of 2, 4 and 8 tokens against a cap of 2
     assert estimate.value == pytest.approx((0 + 2 + 6) / (1 + 2 + 4 + 8))
+
+
+def test_its_interval_holds_the_true_waste_as_often_as_it_says() -> None:
+    shares = np.array([0.35, 0.55, 0.72, 0.92, 0.84, 0.76])
+    chance = np.random.default_rng(17)
+    held = said = 0
+    trials = 120
+    for _ in range(trials):
+        sizes = chance.integers(60, 140, 6)
+        estimate = overthinking(curve_cells(list(sizes), list(chance.binomial(sizes, shares))), Policy())
+        tokens = sizes * 2 ** np.arange(6)
+        # a length of 2^(k-1) tokens stands in the bin that ends at 2^k; the fourth is the best one
+        truth = float((tokens[4:] - sizes[4:] * 16).sum() / tokens.sum())
+        assert estimate.low is not None
+        high = estimate.detail["waste_high"] if estimate.high is None else estimate.high
+        held += estimate.low - 1e-9 <= truth <= high + 1e-9
+        said += estimate.detail["suggested_cap_tokens"] == 16
+    assert held / trials >= 0.93
+    assert said / trials >= 0.6
 
 
 def test_strategies_stand_side_by_side(side_by_side: dict[str | None, ReportRow]) -> None:

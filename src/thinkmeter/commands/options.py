@@ -1,11 +1,16 @@
 """Options that several commands share."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from thinkmeter.schema.store.client import StoreAddress
+from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.store.client import StoreAddress, connect
 
 DEFAULT_DATA_DIR = Path("~/.thinkmeter")
 
@@ -52,3 +57,20 @@ def store_address(data: Path, store_url: str | None, config: Path | None) -> Sto
 
     url = store_url or load(config).store.url
     return StoreAddress.from_url(url) if url else StoreAddress.of_running(data.expanduser())
+
+
+@contextlib.contextmanager
+def store_client(address: StoreAddress, *, read_only: bool = False) -> Iterator[Client]:
+    """A client of the store, whose refusals are told in a sentence.
+
+    Raises:
+        ThinkmeterError: wrong credentials or database, or the store refused a statement.
+        RetryableError: the store does not answer.
+    """
+    with connect(address, read_only=read_only) as client:
+        try:
+            yield client
+        except OperationalError as error:
+            raise RetryableError(f"the store at {address.host}:{address.port} does not answer") from error
+        except DatabaseError as error:
+            raise ThinkmeterError(f"the store refused: {str(error).splitlines()[0][:300]}") from error

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.window import moment, window
 from thinkmeter.configuration import load
 from thinkmeter.schema.errors import ThinkmeterError
@@ -34,7 +34,7 @@ from thinkmeter.schema.price_list import (
 from thinkmeter.schema.prices import BEGINNING, END, PriceList, PriceOverride, Rate
 from thinkmeter.schema.query import Reader
 from thinkmeter.schema.query.repricing import Change, changes
-from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -64,7 +64,7 @@ def list_prices(
 ) -> None:
     """Show the prices of all models that were called, and what to type for those without one."""
     now = dt.datetime.now(dt.UTC)
-    with connect(store_address(data, store_url, config), read_only=True) as client:
+    with store_client(store_address(data, store_url, config), read_only=True) as client:
         books = read_books(client)
     shown = [(k, r) for k, book in books.items() for r in book if history or r.valid_from <= now < r.valid_until]
     lines = [_told(key, rate) for key, rate in sorted(shown, key=lambda entry: (entry[0], entry[1].valid_from))]
@@ -133,7 +133,7 @@ def set_price(
     if price.valid_from and price.valid_until and price.valid_from >= price.valid_until:
         raise typer.BadParameter("the price ends before it begins", param_hint="--until")
     address = store_address(data, store_url, config)
-    with connect(address) as client:
+    with store_client(address) as client:
         known = set_prices(client)
         if remove and len(without(known, price)) == len(known):
             raise ThinkmeterError(
@@ -158,7 +158,7 @@ def import_prices(
     Rows that are not valid are listed and left out.
     """
     read, bad = read_price_file(file)
-    with connect(store_address(data, store_url, config)) as client:
+    with store_client(store_address(data, store_url, config)) as client:
         known = before = set_prices(client)
         for price in read:
             known = put(known, price)
@@ -189,7 +189,7 @@ def diff_prices(
     read, bad = read_price_file(file) if file else ([], [])
     address = store_address(data, store_url, config)
     start, end = moments(address, since, until)
-    with connect(address, read_only=True) as client:
+    with store_client(address, read_only=True) as client:
         listed = price_list(client, config, read)
         found = difference(client, listed, start, end, project)
     if as_json or as_csv:

@@ -8,9 +8,8 @@ from rich.console import Console
 
 from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.prices import Project, Since, Until, difference, moments, price_list, show_changes, warn_of_age
-from thinkmeter.schema.store.client import connect
 
 
 @app.command()
@@ -29,7 +28,7 @@ def reprice(
     """
     address = store_address(data, store_url, config)
     start, end = moments(address, since, until)
-    with connect(address) as client:
+    with store_client(address) as client:
         listed = price_list(client, config)
         found = difference(client, listed, start, end, project)
         changed = refresh_prices(client, listed)

@@ -29,8 +29,8 @@ def report(
         str | None,
         typer.Argument(
             metavar="[METRIC]",
-            help="cpq, ttr, escr, vrate, cost, overthinking, strategies, runaways, quota, forecast, latency or "
-            "coverage; absent: the first four.",
+            help="cpq, ttr, escr, vrate, cost, overthinking, strategies, runaways, quota, forecast, latency, "
+            "routing or coverage; absent: the first four.",
         ),
     ] = None,
     since: Annotated[

@@ -131,6 +131,15 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
         ("target", "target_ms", lambda target: f"< {milliseconds(target)}"),
         ("within it", "within_target", rate),
     ),
+    "routing": (
+        ("as it was", "cost_usd", usd),
+        ("all at tier 1", "all_tier_1_usd", usd),
+        ("all at tier 2", "all_tier_2_usd", usd),
+        ("all at tier 3", "all_tier_3_usd", usd),
+        ("saved", "saved_usd", usd),
+        ("a request", "cost_per_request_usd", usd),
+        ("without cost", "uncosted_requests", _count),
+    ),
     "coverage": (
         ("thinking unknown", "thinking_unknown_calls", _count),
         ("unpriced", "unpriced_calls", _count),
@@ -144,6 +153,8 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
 WITHOUT_INTERVAL: Final = ("cost", "coverage", "quota", "runaways")
 EMPTY: Final = {"runaways": "runaways", "quota": "users or sessions", "forecast": "calls", "latency": "calls"}
 """What there is none of where a report has no rows."""
+SHOWN_ROWS: Final = {"quota": 40, "runaways": 100}
+"""Of what may have very many rows, so many are shown, the highest."""
 STYLES: Final = {State.OK: "", State.INSUFFICIENT_DATA: "dim", State.INCONCLUSIVE: "yellow"}
 WIDTH: Final = 300
 """Of the table where the output is no terminal, in characters: nothing folds, so that lines can be searched."""
@@ -173,6 +184,10 @@ def show(reports: Sequence[Report], *, coverage: Report, alone: bool = False, co
             console.print(f"  no {EMPTY.get(one.metric.name, 'requests')} in this window", style="dim")
         if alone:
             print_within(console, one)
+        if one.metric.name == "cost" and any(row.detail["unpriced_calls"] for row in one.rows):
+            console.print(
+                "  calls without a price: `thinkmeter prices list` says what to type", markup=False, style="dim"
+            )
         if one.note:
             console.print(f"  {one.note}", markup=False, style="dim")
     opened = max((sum(row.detail.get("open_requests", 0) for row in one.rows) for one in reports), default=0)
@@ -214,7 +229,10 @@ def _print_table(console: Console, one: Report) -> None:
         numbers.remove("95% interval")
     figures = SIDE_FIGURES[one.metric.name]
     names = [*keys, *numbers, *(heading for heading, _, _ in figures), "state"]
-    lines = [_cells(one.metric, row) for row in one.rows]
+    rows = one.rows
+    if len(rows) > SHOWN_ROWS.get(one.metric.name, len(rows)):
+        rows = tuple(sorted(rows, key=lambda row: -(row.value or 0))[: SHOWN_ROWS[one.metric.name]])
+    lines = [_cells(one.metric, row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
     folding = [*range(len(keys)), len(names) - 1]
     for position in folding:
@@ -229,9 +247,11 @@ def _print_table(console: Console, one: Report) -> None:
             table.add_column(names[position], overflow="fold", min_width=widths[position])
         else:
             table.add_column(names[position], justify="right", no_wrap=True, min_width=widths[position])
-    for row, cells in zip(one.rows, lines, strict=True):
+    for row, cells in zip(rows, lines, strict=True):
         table.add_row(*(Text(cells[position]) for position in shown), style=STYLES.get(row.state, "red"))
     console.print(table)
+    if len(rows) < len(one.rows):
+        console.print(f"  the highest {len(rows)} of {len(one.rows):,}; --json has all", style="dim")
     if len(shown) < len(names):
         console.print(f"  {len(names) - len(shown)} more columns on a wider terminal; --json has all", style="dim")
 

@@ -29,6 +29,32 @@ WITHIN: Final[Mapping[str, Sequence[tuple[str, str, Sequence[tuple[str, str, For
             ),
         ),
     ),
+    "routing": (
+        (
+            "calibration",
+            "what requests needed that entered at a tier",
+            (
+                ("entered at", "entry_tier", str),
+                ("labelled", "n", "{:,}".format),
+                ("right there", "right_there", rate),
+                ("low", "low", rate),
+                ("high", "high", rate),
+                ("needed a higher one", "needed_higher", rate),
+                ("right nowhere", "right_nowhere", rate),
+            ),
+        ),
+        (
+            "accuracy_by_tier",
+            "how often answers of a tier are correct",
+            (
+                ("tier", "tier", str),
+                ("correct", "correct", rate),
+                ("low", "low", rate),
+                ("high", "high", rate),
+                ("labelled", "n", "{:,}".format),
+            ),
+        ),
+    ),
     "vrate": (
         (
             "reliability",
@@ -64,9 +90,8 @@ def print_within(console: Console, report: Report) -> None:
             if not listed:
                 continue
             of = ", ".join(str(part) for part in row.key.values() if part is not None)
-            table = Table(
-                box=box.SIMPLE_HEAD, pad_edge=False, title=f"{of}: {title}" if of else title, title_style="dim"
-            )
+            console.print(f"  {of}: {title}" if of else f"  {title}", markup=False, style="dim")
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
             for heading, _, _ in columns:
                 table.add_column(heading, justify="right", no_wrap=True)
             for entry in listed:
