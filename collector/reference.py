@@ -82,7 +82,8 @@ def _of_logs(body: bytes, project: str, received: int) -> Iterator[tuple[str, Ro
 
 
 def _span(span: Span, scope: InstrumentationScope, resource: dict[str, str], received: int) -> tuple[Row, Said]:
-    said = Said(scope.name, attributes_of(span.attributes, SPAN_DEPTH))
+    failed = span.status.code == Status.STATUS_CODE_ERROR
+    said = Said(scope.name, attributes_of(span.attributes, SPAN_DEPTH), failed)
     usage = said.usage
     start, end = _times(span)
     time = _first_time(received, start, end)
@@ -211,6 +212,8 @@ def _first_chunk_ms(span: Span, said: Said, received: int) -> float | None:
     told_s = said.number("time_to_first_chunk_s")
     if told_s is not None:
         return told_s * 1000
+    if (told_ms := said.number("time_to_first_chunk_ms")) is not None:
+        return told_ms
     start = span.start_time_unix_nano
     for name in f.FIRST_CHUNK_EVENTS:
         at = next((event.time_unix_nano for event in span.events if event.name == name), 0)

@@ -182,8 +182,10 @@ def _span_columns() -> dict[str, str]:
         "budget_tokens": "if(meant_budget >= 0, toInt64(meant_budget), NULL)",
         "thinking_source": "if(meant_class = 'inference', source, '')",
         "reported_cost_usd": "multiIf(said_reported_cost_usd >= 0, said_reported_cost_usd,"
-        f" said_reported_cost_ticks >= 0, said_reported_cost_ticks / {f.TICKS_PER_USD}, NULL)",
+        f" said_reported_cost_ticks >= 0, said_reported_cost_ticks / {f.TICKS_PER_USD},"
+        " cost_told >= 0, cost_told, NULL)",
         "time_to_first_chunk_ms": "multiIf(said_time_to_first_chunk_s >= 0, said_time_to_first_chunk_s * 1000,"
+        " said_time_to_first_chunk_ms >= 0, said_time_to_first_chunk_ms,"
         f" {_is_time('start_nano')} AND {_is_time('first_chunk_nano')} AND first_chunk_nano > start_nano,"
         " (first_chunk_nano - start_nano) / 1000000, NULL)",
         "time_to_first_answer_ms": "if(said_time_to_first_answer_s >= 0, said_time_to_first_answer_s * 1000, NULL)",

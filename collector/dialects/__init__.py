@@ -10,12 +10,30 @@ from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect
 from thinkmeter.collector.dialects.fields import NUMBERS, TEXTS
+from thinkmeter.collector.dialects.langfuse import LANGFUSE
+from thinkmeter.collector.dialects.logfire import LOGFIRE, PYDANTIC_AI
 from thinkmeter.collector.dialects.openinference import OPENINFERENCE
 from thinkmeter.collector.dialects.openllmetry import OPENLLMETRY
 from thinkmeter.collector.dialects.otel_genai import ANTHROPIC_SDK, BEDROCK, GENAI, OURS, XAI_SDK
+from thinkmeter.collector.dialects.sentry import SENTRY
 from thinkmeter.collector.dialects.thinkmeter import EVERYWHERE
+from thinkmeter.collector.dialects.vercel import VERCEL, VERCEL_5
 
-DIALECTS: Final = (OURS, ANTHROPIC_SDK, XAI_SDK, BEDROCK, OPENINFERENCE, OPENLLMETRY, GENAI)
+DIALECTS: Final = (
+    OURS,
+    ANTHROPIC_SDK,
+    XAI_SDK,
+    BEDROCK,
+    PYDANTIC_AI,
+    LOGFIRE,
+    LANGFUSE,
+    VERCEL,
+    VERCEL_5,
+    SENTRY,
+    OPENINFERENCE,
+    OPENLLMETRY,
+    GENAI,
+)
 """Every dialect, in the order in which they are asked whether a span is theirs."""
 
 UNCLAIMED: Final = Dialect(name="", about="spans of no dialect", names=EVERYWHERE)
