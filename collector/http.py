@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thinkmeter.collector.compression import decompress
+from thinkmeter.collector.connection import Connection
 from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt, Room, media_type
 from thinkmeter.collector.export import EXPORTS, LOGS, Export
 from thinkmeter.collector.health import Health
@@ -29,6 +30,7 @@ from thinkmeter.collector.labels import CSV, BadRow, labels_request, read_labels
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason, Refused
 from thinkmeter.collector.settings import CollectorSettings, Scope
 from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.collector.tls import http_options
 from thinkmeter.schema.errors import ThinkmeterError
 
 LABELS = "labels"
@@ -55,13 +57,14 @@ class HttpServer:
         """Open the port and serve.
 
         Raises:
-            ThinkmeterError: the port cannot be opened.
+            ThinkmeterError: the port cannot be opened, or a TLS file cannot be used.
         """
         self._door = door
         self._settings = settings
         self._telemetry = telemetry
         self._health = health
         self._workers = workers
+        tls = http_options(settings)
         listening = _listen(settings.host, settings.http_port)
         self.port: int = listening.getsockname()[1]
         routes = [
@@ -76,7 +79,7 @@ class HttpServer:
             uvicorn.Config(
                 Starlette(routes=routes),
                 loop="uvloop",
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -85,6 +88,7 @@ class HttpServer:
                 proxy_headers=False,
                 timeout_keep_alive=65,  # longer than the pause between the exports of a sender
                 timeout_graceful_shutdown=STOP_TIMEOUT_S,
+                **tls,
             )
         )
         self._thread = threading.Thread(target=self._server.run, args=([listening],), name="http", daemon=True)

@@ -1,6 +1,6 @@
 """The table of dialects: which attribute names carry which field, and what each dialect means by its counts.
 
-It is data. `view` makes ClickHouse's SQL of it, `reference` reads it in Python, and `documented` prints it. A new
+It is data. `view` makes ClickHouse's SQL of it, `reference` reads it in Python, and `page` prints it for people. A new
 dialect is one more entry, in its place among those that could claim the same span: the first that claims one wins.
 """
 
@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect
-from thinkmeter.collector.dialects.fields import NUMBERS, TEXTS
 from thinkmeter.collector.dialects.langfuse import LANGFUSE
 from thinkmeter.collector.dialects.logfire import LOGFIRE, PYDANTIC_AI
 from thinkmeter.collector.dialects.openinference import OPENINFERENCE
@@ -61,16 +60,3 @@ def candidates(field: str) -> tuple[str, ...]:
         return tuple(sorter.static_order())
     except graphlib.CycleError as error:
         raise ValueError(f"the dialects disagree about the order of the names of {field}: {error.args[1]}") from None
-
-
-def documented() -> str:
-    """The table in Markdown, for the documentation."""
-    lines = ["| field | dialect | attributes, the best first |", "|---|---|---|"]
-    for field in (*TEXTS, *NUMBERS):
-        said: dict[tuple[str, ...], list[str]] = {}
-        for dialect in (*DIALECTS, UNCLAIMED):
-            if field in dialect.names:
-                said.setdefault(dialect.names[field], []).append(dialect.name or "(no dialect)")
-        for names, speakers in said.items():
-            lines.append(f"| {field} | {', '.join(speakers)} | {', '.join(f'`{name}`' for name in names)} |")
-    return "\n".join(lines) + "\n"

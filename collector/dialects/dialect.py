@@ -24,7 +24,7 @@ class Dialect:
         silent: operations whose spans are calls only if they count something or failed: where they are silent, the
             call has another span.
         content: attributes that hold prompts, answers, messages, arguments or results of tools; a name that ends with
-            a dot stands for all that begin with it.
+            a dot stands for all that begin with it, and `#` for a number.
         thinking: the same, of attributes that hold the text of thinking and nothing else.
     """
 

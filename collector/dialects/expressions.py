@@ -90,6 +90,8 @@ def meaning() -> list[Layer]:
             f" {mapped('lower(said_host)', HOSTS, 'named_provider')}, named_provider)",
             "class_of_operation": mapped("lower(meant_operation)", f.OPERATIONS),
             "meant_budget": count("budget_number"),
+            "odd_count": f"arrayExists((rank, field) -> field = 0 AND bitShiftRight(rank, 40) IN ({_counting()}),"
+            " known_ranks, fields)" + "".join(f" OR ({name}_number >= 0 AND {name}_count < 0)" for name in counts),
             "cached": "greatest(cache_read_count, 0) + greatest(cache_write_count, 0)",
             "meant_class": "multiIf(dialect_number = 0 AND said_entity IN ('request', 'attempt'), said_entity,"
             f" dialect_number = {NO_DIALECT}, 'other', {_silent()}, 'other', class_of_kind != '', class_of_kind,"
@@ -130,10 +132,15 @@ def meaning() -> list[Layer]:
     ]
 
 
-def kept() -> str:
-    """For every attribute whether it has no column in which it stands as it was sent."""
+def kept(stays: str) -> str:
+    """For every attribute whether it may stay, and has no column in which it stands as it was sent.
+
+    Args:
+        stays: SQL of whether an attribute of this `key` and `value` may stay.
+    """
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
-    return f"arrayMap(code -> NOT (bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})), codes)"
+    has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
+    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({stays}), codes, keys, texts)"
 
 
 def dialect_name() -> str:
@@ -179,6 +186,11 @@ def _number_of(field: str) -> int:
 
 def _says_operation() -> str:
     return " OR ".join(f"dialect_number = {n}" for n, dialect in enumerate(DIALECTS) if dialect.says_operation)
+
+
+def _counting() -> str:
+    """Numbers of the fields that count tokens."""
+    return ", ".join(str(_number_of(field)) for field in f.USAGE)
 
 
 def _silent() -> str:

@@ -159,6 +159,9 @@ PARAMETERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
 )
 """Field -> paths in `parameters`, where the field has no attribute of its own."""
 
+ODD: Final = "thinkmeter.odd"
+"""Attribute that is added to a span that says something odd: which kinds of oddity, between commas."""
+
 Paths = tuple[tuple[str, ...], ...]
 """Places in a JSON document, the best first."""
 

@@ -67,10 +67,13 @@ class Said:
 
     def count(self, field: str) -> int | None:
         """The number of a field where it is a count; the document of counts stands before the field's attributes."""
+        return count(self._counted(field))
+
+    def _counted(self, field: str) -> float | None:
         found = self._within(field)
         if found is None:
             found = self._beside(field)
-        return count(self.number(field) if found is None else found)
+        return self.number(field) if found is None else found
 
     def _within(self, field: str) -> float | None:
         return _number_at(self._usage, f.USAGE.get(field, ()))
@@ -165,6 +168,17 @@ class Said:
         if told is None and ticks is not None:
             return ticks / f.TICKS_PER_USD
         return told if told is not None else _number_at(_json(self.text("cost")), f.COST)
+
+    @property
+    def odd_count(self) -> bool:
+        """Whether it says a count that is none."""
+        for field in f.USAGE:
+            said = [value for name in self.dialect.names.get(field, ()) for value in self._values.get(name, ())]
+            if any(value and ((read := number(value)) is None or read < 0) for value in said):
+                return True
+            if self._counted(field) is not None and self.count(field) is None:
+                return True
+        return False
 
     @property
     def usage(self) -> Usage:

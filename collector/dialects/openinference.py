@@ -54,7 +54,6 @@ OPENINFERENCE: Final = Dialect(
         "document.content",
         "tool.parameters",
         "tool.json_schema",
-        "message.",
     ),
     thinking_outside=frozenset({"x_ai"}),
 )

@@ -45,8 +45,8 @@ OPENLLMETRY: Final = Dialect(
     # numbered: gen_ai.completion.0.content, and a role of its own for thinking
     content=(
         *CONTENT,
-        "gen_ai.prompt.",
-        "gen_ai.completion.",
+        "gen_ai.prompt.#.",
+        "gen_ai.completion.#.",
         "llm.prompts.",
         "llm.completions.",
         "llm.request.functions.",
