@@ -39,6 +39,17 @@ def try_channel(
     return f"channel {name} took a test message and its resolve"
 
 
+def missing_secrets(settings: AlertSettings, environment: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """Channels whose secret is not set, each with why."""
+    missing = []
+    for name, channel in settings.channels.items():
+        try:
+            open_channel(name, channel, environment, None)
+        except ThinkmeterError as error:
+            missing.append((name, str(error)))
+    return missing
+
+
 def _message(request_id: str, state: State) -> Message:
     now = now_utc()
     known_as = dedup_key("thinkmeter", TEST, request_id)

@@ -223,8 +223,7 @@ def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> 
                 _make_durable(client, table)
         else:
             settings["format_schema_source"] = "string"
-        depends_on = f"{client.server_version} {types}"
-        wanted = {signal: objects(signal, depends_on, privacy=privacy) for signal in Signal}
+        wanted = _wanted(client, types, privacy)
         sources = {signal: next(iter(made)) for signal, made in wanted.items()}
         names = {name for made in wanted.values() for name in made}
         if names <= existing(client, "otlp\\_%").keys():
@@ -238,6 +237,23 @@ def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> 
             old = {name for name, age_s in existing(client, "otlp\\_%").items() if age_s > ABANDONED_S}
             drop(client, old - names)
     return Insertion(sources, settings, types, privacy=privacy)
+
+
+def is_installed(client: Client, privacy: Privacy = NOTHING_KEPT) -> bool:
+    """Whether the tables and views through which this version inserts stand in the store; changes nothing.
+
+    Raises:
+        RetryableError: the store is not there, or not now.
+    """
+    with _told("the store could not be asked", refuses=False):
+        types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
+        names = {name for made in _wanted(client, types, privacy).values() for name in made}
+        return names <= existing(client, "otlp\\_%").keys()
+
+
+def _wanted(client: Client, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> dict[Signal, dict[str, str]]:
+    depends_on = f"{client.server_version} {types}"
+    return {signal: objects(signal, depends_on, privacy=privacy) for signal in Signal}
 
 
 def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> str:

@@ -25,6 +25,8 @@ BEGINNING: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 END: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
 DAY_S: Final = 86_400
 STANDARD: Final = "standard"
+BY_COMMAND: Final = "set"
+"""Source of prices that `thinkmeter prices set` or `import` recorded."""
 PRICE_SOURCE: Final = f"genai-prices {version('genai-prices')}"
 
 PROVIDERS: Final = {
@@ -141,11 +143,27 @@ class PriceSettings(BaseModel):
     def rates(self, provider: str, model: str, service_tier: str) -> list[Rate]:
         """Rates that the configuration sets for this key, in its order."""
         own = [(o, "override") for o in self.override] + [(s.override(), "self_hosted") for s in self.self_hosted]
+        return self._matching(own, provider, model, service_tier)
+
+    @staticmethod
+    def _matching(own: Iterable[tuple[PriceOverride, str]], provider: str, model: str, service_tier: str) -> list[Rate]:
         return [
             dataclasses.replace(override.rate(), source=source)
             for override, source in own
             if override.matches(provider, model, service_tier)
         ]
+
+
+class PriceList(PriceSettings):
+    """The configuration's prices, and over them those that were set by command and are kept in the store."""
+
+    by_command: tuple[PriceOverride, ...] = ()
+
+    def rates(self, provider: str, model: str, service_tier: str) -> list[Rate]:
+        """Rates that are set for this key, the ones that hold over the others last."""
+        return super().rates(provider, model, service_tier) + self._matching(
+            ((one, BY_COMMAND) for one in self.by_command), provider, model, service_tier
+        )
 
 
 def price_book(provider: str, model: str, service_tier: str, settings: PriceSettings) -> list[Rate]:

@@ -53,6 +53,11 @@ def timezone_rules(name: str) -> list[Rule]:
     return [Rule("", "", name)]
 
 
+def limit_rules(limits: Mapping[str, float]) -> list[Rule]:
+    """`[budgets]` or `[quotas]`: those that are set, as JSON; nothing where none is."""
+    return [Rule("", "", json.dumps(limits))] if limits else []
+
+
 def glob_to_regex(glob: str, prefix: str = "") -> str:
     """A regular expression in RE2's spelling that matches whole names, as `fnmatch` does, case-sensitively."""
     return f"^{prefix}{fnmatch.translate(glob).removesuffix(chr(92) + 'Z')}$"

@@ -75,5 +75,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def store_url(database: StoreAddress) -> str:
     """The test's database as `--store-url` takes it."""
-    password = urllib.parse.quote(database.password)
-    return f"clickhouse://{database.username}:{password}@{database.host}:{database.port}/{database.database}"
+    return _url(database)
+
+
+@pytest.fixture
+def store_url_of_empty(empty_database: StoreAddress) -> str:
+    """A database that does not exist yet, as `--store-url` takes it."""
+    return _url(empty_database)
+
+
+def _url(address: StoreAddress) -> str:
+    password = urllib.parse.quote(address.password)
+    return f"clickhouse://{address.username}:{password}@{address.host}:{address.port}/{address.database}"

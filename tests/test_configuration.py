@@ -67,7 +67,8 @@ def test_the_whole_form_is_read(tmp_path: Path) -> None:
     sql = configuration.policies["sql_generation"]
     assert (sql.baseline_accuracy, sql.escalation_target, sql.p95_factor) == (0.62, 0.15, 2.5)
     assert configuration.policies["never heard of"].p95_factor == 2.5
-    assert configuration.idle_sections == ["budgets"]
+    assert configuration.budgets.monthly_usd is not None
+    assert configuration.idle_sections == []
 
 
 def test_the_environment_holds_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,13 +119,13 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 def test_rules_reach_the_store_and_the_same_again_changes_nothing(tmp_path: Path, client: Client) -> None:
     configuration = load(write(tmp_path, COMPLETE))
-    assert apply_rules(client, configuration) == ["tier", "task", "never_thinks", "timezone", "policy"]
+    assert apply_rules(client, configuration) == ["tier", "task", "never_thinks", "timezone", "policy", "budget"]
     assert apply_rules(client, configuration) == []
     assert select(client, "SELECT task, baseline_accuracy FROM policies ORDER BY task") == [
         {"task": "default", "baseline_accuracy": None},
         {"task": "sql_generation", "baseline_accuracy": 0.62},
     ]
-    assert apply_rules(client, load(write(tmp_path, ""))) == ["tier", "task", "timezone", "policy"]
+    assert apply_rules(client, load(write(tmp_path, ""))) == ["tier", "task", "timezone", "policy", "budget"]
     assert select(client, "SELECT count() AS n FROM current_rules WHERE kind = 'tier'") == [{"n": 0}]
 
 

@@ -5,10 +5,10 @@ import datetime as dt
 
 from clickhouse_connect.driver.client import Client
 
+from thinkmeter.schema.price_list import Key, read_books, with_set_prices
 from thinkmeter.schema.prices import PriceSettings, Rate, price_book
 from thinkmeter.schema.store.statement import statement
 
-Key = tuple[str, str, str]
 RATE_COLUMNS = tuple(field.name for field in dataclasses.fields(Rate))
 
 
@@ -17,7 +17,7 @@ def refresh_prices(client: Client, settings: PriceSettings, *, since: dt.datetim
 
     Args:
         client: of the store.
-        settings: overrides of the configuration.
+        settings: overrides of the configuration; those that were set by command hold over them.
         since: look only at keys of spans inserted from then on, which is what a frequent run needs; None
             compares all, which a start needs, since prices or the configuration may have changed meanwhile.
     """
@@ -28,7 +28,7 @@ def refresh_prices(client: Client, settings: PriceSettings, *, since: dt.datetim
             parameters={"since": since or dt.datetime(1970, 1, 1, tzinfo=dt.UTC)},
         ).result_rows
     ]
-    known = _books(client)
+    known, settings = read_books(client), with_set_prices(client, settings)
     changed = {}
     for key in seen:
         if since is not None and key in known:
@@ -45,12 +45,3 @@ def refresh_prices(client: Client, settings: PriceSettings, *, since: dt.datetim
             column_names=["provider", "model", "service_tier", "recorded", *RATE_COLUMNS],
         )
     return list(changed)
-
-
-def _books(client: Client) -> dict[Key, list[Rate]]:
-    books: dict[Key, list[Rate]] = {}
-    rows = client.query(statement(__package__, "price_books")).result_rows
-    for provider, model, tier, valid_from, valid_until, *rest in rows:
-        rate = Rate(valid_from.replace(tzinfo=dt.UTC), valid_until.replace(tzinfo=dt.UTC), *rest)
-        books.setdefault((provider, model, tier), []).append(rate)
-    return books

@@ -1,4 +1,4 @@
-"""The clock: which job runs how often, one at a time, and what is known of its last run."""
+"""The clock: which job runs how often, one at a time, on one of the processes of a store, and what is known of it."""
 
 import dataclasses
 import datetime as dt
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from thinkmeter.collector.jobs.baselines import refresh_baselines
 from thinkmeter.collector.jobs.pricing import refresh_prices
@@ -16,11 +17,15 @@ from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.lease import Lease
 
 log = logging.getLogger(__name__)
 
 SETTLING_INTERVAL_S = 1.0
 PRICING_INTERVAL_S = 2.0
+LEASE_S = 6.0
+"""How long after the end of a process that was killed another takes the jobs over."""
+RENEWAL_INTERVAL_S = LEASE_S / 3
 OVERLAP_S = 60.0
 """How far a frequent run looks back: longer than a collector's clock may be off or an insert may take."""
 
@@ -37,7 +42,15 @@ class JobState:
 
 
 class Schedule:
-    """Runs the jobs in the background until stopped; a job that fails is told once a change and tried again."""
+    """Runs the jobs in the background until stopped; a job that fails is told once a change and tried again.
+
+    Several processes may have one on the same store: the one that holds the lease runs the jobs, another takes over
+    when it ends.
+
+    Attributes:
+        states: what is known of each job, by name.
+        leads: whether this process runs the jobs.
+    """
 
     def __init__(self, address: StoreAddress, prices: PriceSettings) -> None:
         """Prepare the jobs; nothing runs before `start`."""
@@ -53,10 +66,13 @@ class Schedule:
             logger=clock_log,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30},
         )
+        self._lease = Lease("jobs", LEASE_S)
+        self._renewed = -LEASE_S
         self.states: dict[str, JobState] = {}
+        self.leads = False
 
     def start(self) -> None:
-        """Run every job once, compare everything while at it, then go by the clock."""
+        """Run every job once where no other process does, compare everything while at it, then go by the clock."""
         self.run("settling", settle_calls)
         self.run("pricing", lambda client: refresh_prices(client, self._prices))
         self.run("baselines", refresh_baselines)
@@ -65,11 +81,15 @@ class Schedule:
         self._scheduler.add_job(self.run, "cron", ("baselines", refresh_baselines), second=0)
         self._scheduler.start()
 
-    def stop(self) -> None:
-        """Let the running job end and stop the clock; safe without `start`."""
+    def close(self) -> None:
+        """Let the running job end, stop the clock and let another process take over; safe without `start`."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         if self._client is not None:
+            try:
+                self._lease.release(self._client)
+            except ClickHouseError as error:
+                log.info("the lease of the jobs ends by itself, as the store is away: %s", error)
             self._client.close()
 
     def run(self, name: str, job: Callable[[Client], object]) -> None:
@@ -77,10 +97,12 @@ class Schedule:
         state = self.states.setdefault(name, JobState())
         started = time.monotonic()
         with self._lock:  # a client serialises its calls
-            state.runs += 1
             try:
                 if self._client is None:
                     self._client = connect(self._address)
+                if not self._lead(self._client):
+                    return
+                state.runs += 1
                 job(self._client)
             except Exception as error:  # noqa: BLE001  # whatever it is, the clock must go on; the state tells it
                 state.failures += 1
@@ -91,6 +113,14 @@ class Schedule:
                 return
         state.last_success, state.last_error = dt.datetime.now(dt.UTC), ""
         state.last_duration_s = time.monotonic() - started
+
+    def _lead(self, client: Client) -> bool:
+        """Whether this process runs the jobs, after having renewed the lease where it was time to."""
+        if time.monotonic() - self._renewed >= RENEWAL_INTERVAL_S:
+            self._renewed = time.monotonic()
+            self.leads = False  # where the store does not say so
+            self.leads = self._lease.acquire(client)
+        return self.leads
 
     def _price(self) -> None:
         state = self.states["pricing"]

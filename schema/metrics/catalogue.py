@@ -14,6 +14,12 @@ from thinkmeter.schema.metrics.coverage import coverage
 from thinkmeter.schema.metrics.cpq import cost_per_quality_point
 from thinkmeter.schema.metrics.escr import escalation_rate
 from thinkmeter.schema.metrics.estimate import Estimate
+from thinkmeter.schema.metrics.forecast import forecast
+from thinkmeter.schema.metrics.latency import latency
+from thinkmeter.schema.metrics.overthinking import overthinking
+from thinkmeter.schema.metrics.quota import quota
+from thinkmeter.schema.metrics.runaways import runaways
+from thinkmeter.schema.metrics.strategies import strategies
 from thinkmeter.schema.metrics.ttr import thinking_token_rate
 from thinkmeter.schema.metrics.vrate import verifier_precision
 from thinkmeter.schema.policy import Policy
@@ -22,6 +28,8 @@ from thinkmeter.schema.store.statement import statement
 Source = Literal["calls", "attempts", "requests"]
 Direction = Literal["lower", "higher"]
 Computation = Callable[[Cells, Policy], Estimate]
+Comparison = Callable[[Cells, Policy, Cells | None], Estimate]
+"""Arithmetic that looks at the row that others are compared with, too; None where there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,11 +48,28 @@ class Metric:
     """What it can be split by; `attr` stands for `attr:NAME`."""
     keys: tuple[str, ...]
     """Columns of the SQL that are always part of a row's key."""
+    default: tuple[str, ...]
+    """What it is split by unless said otherwise."""
+    window: str
+    """How far back it looks unless said otherwise, as `--since` takes it."""
+    against: str
+    """Value of the first of `keys` in the row that all others are compared with; '' where rows stand alone."""
+    note: str
+    """What has to be said wherever its numbers are shown; mostly nothing."""
     sql: str
-    compute: Computation = dataclasses.field(repr=False)
+    _compute: Computation | Comparison = dataclasses.field(repr=False)
+
+    def estimate(self, cells: Cells, policy: Policy, base: Cells | None = None) -> Estimate:
+        """What the metric comes to over these cells; `base` is what `against` names."""
+        arguments = (cells, policy, base) if self.against else (cells, policy)
+        return self._compute(*arguments)
 
 
-def read(name: str, text: str, compute: Computation) -> Metric:
+OPTIONAL: Final[Mapping[str, str]] = {"keys": "", "default": "task", "window": "7d", "against": "", "note": ""}
+"""Fields of a head that may be absent, and what then holds; `default: nothing` is one row of all."""
+
+
+def read(name: str, text: str, compute: Computation | Comparison) -> Metric:
     """Read a metric's file: a head of `-- field: value` lines, deeper indented ones going on, then the query.
 
     Raises:
@@ -68,29 +93,31 @@ def read(name: str, text: str, compute: Computation) -> Metric:
         else:
             raise ThinkmeterError(f"{place}, line {number}: {line!r} is not of the form '-- field: value'")
     wanted = ["name", "title", "unit", "direction", "why", "source", "by"]
-    if [field for field in fields if field != "keys"] != wanted:
+    if [field for field in fields if field not in OPTIONAL] != wanted:
         raise ThinkmeterError(f"{place}: the head has {', '.join(fields)}; it needs {', '.join(wanted)}, in this order")
     if fields["name"] != name:
         raise ThinkmeterError(f"{place}: its name is {fields['name']}, not that of the file")
     for field, allowed in (("source", get_args(Source)), ("direction", get_args(Direction))):
         if fields[field] not in allowed:
             raise ThinkmeterError(f"{place}: {field} is {fields[field]}, not one of {', '.join(allowed)}")
-    listed = {field: tuple(re.split(r",\s*", fields.pop(field, ""))) for field in ("by", "keys")}
-    return Metric(
-        **fields,  # type: ignore[arg-type]  # checked just now
-        by=listed["by"],
-        keys=listed["keys"] if listed["keys"] != ("",) else (),
-        sql=text[head.end() :],
-        compute=compute,
-    )
+    optional = {**OPTIONAL, **fields}
+    listed = {field: tuple(re.findall(r"[^,\s]+", optional.pop(field))) for field in ("by", "keys", "default")}
+    listed["default"] = tuple(name for name in listed["default"] if name != "nothing")
+    return Metric(**optional, **listed, sql=text[head.end() :], _compute=compute)  # type: ignore[arg-type]  # checked
 
 
-_COMPUTATIONS: Final[Mapping[str, Computation]] = {
+_COMPUTATIONS: Final[Mapping[str, Computation | Comparison]] = {
     "cpq": cost_per_quality_point,
     "ttr": thinking_token_rate,
     "escr": escalation_rate,
     "vrate": verifier_precision,
     "cost": cost,
+    "overthinking": overthinking,
+    "strategies": strategies,
+    "runaways": runaways,
+    "quota": quota,
+    "forecast": forecast,
+    "latency": latency,
     "coverage": coverage,
 }
 

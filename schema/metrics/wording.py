@@ -45,6 +45,13 @@ def rate(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f}%"
 
 
+def milliseconds(time_ms: float | None) -> str:
+    """A stretch of time: `412 ms`, `3.4 s`."""
+    if time_ms is None:
+        return NOTHING
+    return f"{time_ms:.0f} ms" if time_ms < 999.5 else f"{time_ms / 1000:,.1f} s"
+
+
 def points(change_pp: float | None) -> str:
     """A change of a share, in percentage points: `+5.1 pp`."""
     return NOTHING if change_pp is None else f"{change_pp:+.1f} pp"
@@ -52,7 +59,15 @@ def points(change_pp: float | None) -> str:
 
 def value(metric: Metric, number: float | None) -> str:
     """A value of a metric in the metric's own form."""
-    forms = {"cpq": usd_per_point, "ttr": tokens, "cost": usd}
+    forms = {
+        "cpq": usd_per_point,
+        "ttr": tokens,
+        "cost": usd,
+        "forecast": usd,
+        "latency": milliseconds,
+        "quota": tokens,
+        "runaways": tokens,
+    }
     return forms.get(metric.name, rate)(number)
 
 
@@ -66,12 +81,16 @@ def interval(metric: Metric, low: float | None, high: float | None) -> str:
     return f"up to {most}" if low is None else f"{least} to {most}"
 
 
-def state(reached: State, detail: dict[str, Any]) -> str:
+INCONCLUSIVE: Final = {"overthinking": "inconclusive: there may be no waste at all"}
+"""Where it means something else than that accuracy may not have risen."""
+
+
+def state(reached: State, detail: dict[str, Any], metric: str = "") -> str:
     """What may be said, in words."""
     said = {
         State.OK: "ok",
         State.INSUFFICIENT_DATA: f"not enough data: {detail.get('reason', '')}",
-        State.INCONCLUSIVE: "inconclusive: accuracy may not have risen at all",
+        State.INCONCLUSIVE: INCONCLUSIVE.get(metric, "inconclusive: accuracy may not have risen at all"),
         State.NO_GAIN: "no gain: accuracy did not rise",
         State.WORSE: "worse: accuracy fell",
     }[reached]

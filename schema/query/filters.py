@@ -67,13 +67,13 @@ class Filters:
 
 
 def dimensions(metric: Metric, by: str | Iterable[str] | None) -> tuple[str, ...]:
-    """What rows of a report are told apart by, with the metric's own keys left out; by task unless said otherwise.
+    """What rows of a report are told apart by, with the metric's own keys left out.
 
     Raises:
         ThinkmeterError: the metric cannot be split that way.
     """
     if by is None:
-        by = "task"
+        by = metric.default
     names = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
     for name in names:
         if name == ATTRIBUTE:

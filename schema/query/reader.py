@@ -19,6 +19,8 @@ from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.statistics import quantile, weighted_mean
 from thinkmeter.schema.metrics.ttr import QUANTILES
 from thinkmeter.schema.policy import DEFAULT, Policies
+from thinkmeter.schema.prices import Rate
+from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
 from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, compiled, listed, population
 from thinkmeter.schema.query.report import Report, ReportRow
@@ -95,7 +97,7 @@ class Reader:
             since: begin of the window, with a time zone.
             until: its end.
             task: only this task class.
-            by: what rows are told apart by, one name or several; None for the task class.
+            by: what rows are told apart by, one name or several; None for the metric's own choice.
             project: None for all.
             where: further filters, name of `filters.COLUMNS` or `attr:NAME` -> value.
 
@@ -106,9 +108,14 @@ class Reader:
             raise ThinkmeterError(f"there is no metric {metric!r}, only {', '.join(METRICS)}")
         chosen = METRICS[metric]
         filters = Filters(since, until, project, {**({} if task is None else {"task": task}), **where})
+        if metric == "quota" and filters.where:
+            raise ThinkmeterError(
+                f"quota is of all that a user thinks, and cannot be of one {next(iter(filters.where))}"
+            )
         settings = self._settings()
-        rows = self._rows(chosen, filters, dimensions(chosen, by), settings)
-        return Report(chosen, since, until, settings.as_of, tuple(rows))
+        rows = self._rows(chosen, filters, dimensions(chosen, by), settings, _split(by))
+        note = self._judged() if metric == "runaways" else chosen.note
+        return Report(chosen, since, until, settings.as_of, tuple(rows), note)
 
     def thinking_quantiles_over_time(
         self, filters: Filters, *, by: str | None = None, step_s: int | None = None
@@ -177,12 +184,23 @@ class Reader:
             self._list(spans),
         )
 
+    def explain_cost(self, span_id: str, *, project: str | None = "default") -> list[Explanation]:
+        """How the cost of the calls of that span id comes about: mostly one, none where the span is no call."""
+        asked = {"span_id": span_id, "project": project or ""}
+        requests = [
+            tuple(row)
+            for row in zip(*self._query(statement(__package__, "call_of_span"), asked).result_columns, strict=True)
+        ]
+        if not requests:
+            return []
+        own = select(CALLS).where(tuple_(CALLS.c.project, CALLS.c.request_id).in_(requests), CALLS.c.span_id == span_id)
+        return [explain(call, self._price_book(call)) for call in self._list(own.order_by(CALLS.c.time))]
+
     def runaways(self, filters: Filters, limit: int = 100) -> Runaways:
         """The newest requests that began in the window and were runaways, as the alert engine found them."""
         sql, values = compiled(runaways(filters, limit))
         found = [Runaway(*row) for row in self._query(sql, values).result_rows]
-        [(reached,)] = self._query(statement(__package__, "judged_until"), {"job": ALERTS}).result_rows
-        return Runaways(found, reached)
+        return Runaways(found, self._judged_until())
 
     def values(self, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:
         """Projects, environments, task classes and models of the calls in a window, by the name of their filter."""
@@ -208,21 +226,45 @@ class Reader:
         [(as_of, policies, timezone)] = self._query(statement(__package__, "settings"), {}).result_rows
         return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC")
 
-    def _rows(self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings) -> Iterator[ReportRow]:
-        for key, cells in self._groups(metric, filters, names, settings):
+    def _rows(
+        self,
+        metric: Metric,
+        filters: Filters,
+        names: Sequence[str],
+        settings: _Settings,
+        split: Sequence[str] = (),
+    ) -> Iterator[ReportRow]:
+        groups = list(self._groups(metric, filters, names, settings, split))
+        bases = {}
+        if metric.against:
+            bases = {_beside(key, metric): cells for key, cells in groups if key[metric.keys[0]] == metric.against}
+        for key, cells in groups:
             tasks = set(cells["task"])
             policy = settings.policies[tasks.pop() if len(tasks) == 1 else DEFAULT]
-            estimate = metric.compute(cells, policy)
+            estimate = metric.estimate(cells, policy, bases.get(_beside(key, metric)))
             yield ReportRow(
                 key, estimate.value, estimate.low, estimate.high, estimate.n, estimate.state, estimate.detail
             )
 
     def _groups(
-        self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings
+        self,
+        metric: Metric,
+        filters: Filters,
+        names: Sequence[str],
+        settings: _Settings,
+        split: Sequence[str] = (),
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
         rows, values = compiled(population(metric.source, filters, names, settings.timezone))
-        result = self._query(f"WITH population AS (\n{rows}\n)\n{metric.sql}", values)
+        known = {
+            "asked_timezone": settings.timezone,
+            "asked_since": filters.since,
+            "asked_until": filters.until,
+            "asked_split": list(split),
+        }
+        values |= {name: value for name, value in known.items() if f"{{{name}:" in metric.sql}
+        rest = metric.sql if metric.sql.startswith("SELECT") else f", {metric.sql.removeprefix('WITH')}"
+        result = self._query(f"WITH population AS (\n{rows}\n)\n{rest}", values)
         if not result.row_count:
             return
         columns = dict(zip(result.column_names, result.result_columns, strict=True))
@@ -238,6 +280,22 @@ class Reader:
         for key in sorted(members, key=lambda key: [(part in (None, ""), part) for part in key]):
             named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
             yield named, cells.at(np.asarray(members[key]))
+
+    def _price_book(self, call: Row) -> list[tuple[Rate, dt.datetime]]:
+        key = {name: call[name] for name in ("provider", "model", "service_tier")}
+        rows = zip(*self._query(statement(__package__, "price_book"), key).result_columns, strict=True)
+        return [(Rate(*row[:-1]), row[-1]) for row in rows]
+
+    def _judged_until(self) -> dt.datetime | None:
+        [(reached,)] = self._query(statement(__package__, "judged_until"), {"job": ALERTS}).result_rows
+        assert reached is None or isinstance(reached, dt.datetime)
+        return reached
+
+    def _judged(self) -> str:
+        reached = self._judged_until()
+        if reached is None:
+            return "No alert engine has run on this store, so no request was judged; `thinkmeter up` runs one."
+        return f"Judged are the calls that were settled before {reached:%Y-%m-%d %H:%M:%S} UTC."
 
     def _list(self, rows: Rows) -> list[Row]:
         sql, values = compiled(rows)
@@ -264,6 +322,15 @@ class _Told:
             begun = dt.datetime.fromtimestamp(part, self.zone)
             return begun.date().isoformat() if self.name == "day" else begun.isoformat().replace("+00:00", "Z")
         return None if part == "" else part
+
+
+def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:
+    return () if by is None else (by,) if isinstance(by, str) else tuple(by)
+
+
+def _beside(key: Mapping[str, Any], metric: Metric) -> tuple[Any, ...]:
+    """What a row's key has in common with the rows that it is compared with."""
+    return tuple(part for name, part in key.items() if name not in metric.keys)
 
 
 def curve_step_s(filters: Filters) -> int:

@@ -34,6 +34,8 @@ class Report:
     until: dt.datetime
     as_of: dt.datetime
     rows: tuple[ReportRow, ...]
+    note: str = ""
+    """What has to be said with them; mostly nothing."""
 
     @property
     def unit(self) -> str:
@@ -41,7 +43,7 @@ class Report:
         return self.metric.unit
 
     def as_json(self) -> dict[str, Any]:
-        """The report as plain values, to be written as JSON."""
+        """The report as plain values, to be written as JSON; with `note` only where there is one."""
         return {
             "metric": self.metric.name,
             "unit": self.metric.unit,
@@ -49,6 +51,7 @@ class Report:
             "until": rfc3339(self.until),
             "as_of": rfc3339(self.as_of),
             "rows": [{**dataclasses.asdict(row), "state": row.state.value} for row in self.rows],
+            **({"note": self.note} if self.note else {}),
         }
 
 

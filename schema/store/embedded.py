@@ -18,6 +18,7 @@ from typing import IO, Self
 from xml.sax.saxutils import escape
 
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.backup import FOLDER
 from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress
 
 USER = "thinkmeter"
@@ -35,6 +36,7 @@ CONFIG = """<clickhouse>
   <max_server_memory_usage_to_ram_ratio>0.6</max_server_memory_usage_to_ram_ratio>
   <keep_alive_timeout>30</keep_alive_timeout>
   <max_connections>256</max_connections>
+  <backups><allowed_path>{backups}</allowed_path></backups>
 </clickhouse>
 """
 
@@ -151,7 +153,8 @@ class EmbeddedStore:
     def _spawn(self, port: int) -> tuple[subprocess.Popen[bytes], Path]:
         config_dir = self._data_dir / "store-config"
         config_dir.mkdir(mode=0o700, exist_ok=True)
-        _write_private(config_dir / "config.xml", CONFIG.format(port=port))
+        backups = (self._data_dir / FOLDER).absolute()
+        _write_private(config_dir / "config.xml", CONFIG.format(port=port, backups=escape(str(backups))))
         _write_private(config_dir / "users.xml", USERS.format(user=USER, password=escape(self.address.password)))
         log = self._data_dir / "store.log"
         script = Path(__file__).with_name("embedded_child.py")

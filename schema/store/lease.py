@@ -10,6 +10,12 @@ from clickhouse_connect.driver.client import Client
 from thinkmeter.schema.store.statement import statement
 
 
+def holder(client: Client, name: str) -> str:
+    """Who holds a lease now, as `host:process:number`; empty if nobody does."""
+    rows = client.query(statement(__package__, "newest_lease"), parameters={"name": name}).result_rows
+    return next((str(owner) for _, owner, is_held in rows if is_held), "")
+
+
 class Lease:
     """The right to do what `name` says, for as long as it is renewed.
 

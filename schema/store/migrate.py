@@ -7,6 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress, connect
@@ -88,6 +89,19 @@ def migrate(address: StoreAddress, folder: Traversable | None = None) -> list[Mi
         for migration in pending:
             _apply(client, migration)
         return pending
+
+
+def pending(client: Client) -> list[Migration]:
+    """Migrations of this version that a database lacks; changes nothing.
+
+    Raises:
+        ThinkmeterError: the database has never been migrated.
+    """
+    try:
+        applied = {number for (number,) in client.query("SELECT number FROM schema_migrations").result_rows}
+    except DatabaseError:
+        raise ThinkmeterError("the database has no schema yet: run `thinkmeter migrate`") from None
+    return [migration for migration in available() if migration.number not in applied]
 
 
 def _apply(client: Client, migration: Migration) -> None:

@@ -7,16 +7,20 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from clickhouse_connect.driver.client import Client
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.sources import PydanticBaseSettingsSource
 
 from thinkmeter.alerts.settings import AlertSettings
+from thinkmeter.collector.keys import KeyFile
+from thinkmeter.collector.privacy import Privacy
 from thinkmeter.collector.settings import CollectorSettings, KeySettings
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.limits import Budgets, Quotas
 from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.rules import (
+    limit_rules,
     never_thinks_rules,
     policy_rules,
     store_rules,
@@ -28,8 +32,12 @@ from thinkmeter.schema.rules import (
 FILE_NAME = "thinkmeter.toml"
 """Read from the working directory where no other file is named and this one exists."""
 
-LATER_SECTIONS = frozenset({"budgets", "dashboard", "privacy", "quotas", "retention"})
+LATER_SECTIONS = frozenset({"dashboard", "retention"})
 """Sections that are part of the file's form and take no effect yet; a file that has them is told so."""
+
+
+SECRET_SECTIONS = frozenset({"auth", "store"})
+"""Sections whose values are not repeated in messages: keys, and URLs with passwords."""
 
 
 class _Section(BaseModel):
@@ -80,11 +88,12 @@ class Configuration(BaseSettings):
     """Model glob -> tier, where the application does not say; the first that matches holds."""
     prices: PriceSettings = PriceSettings()
     alerts: AlertSettings = AlertSettings()
-    budgets: dict[str, Any] = {}
+    budgets: Budgets = Budgets()
+    quotas: Quotas = Quotas()
     dashboard: dict[str, Any] = {}
-    privacy: dict[str, Any] = {}
-    quotas: dict[str, Any] = {}
+    privacy: Privacy = Privacy()
     retention: dict[str, Any] = {}
+    _path: Path | None = PrivateAttr(default=None)
 
     @field_validator("timezone")
     @classmethod
@@ -117,6 +126,12 @@ class Configuration(BaseSettings):
         return Policies.from_sections(self.policy)
 
     @property
+    def key_file(self) -> KeyFile | None:
+        """The file whose keys are read again when it changes; None if there is no file."""
+        path = self._path
+        return None if path is None else KeyFile(path, lambda: load(path).auth.keys)
+
+    @property
     def idle_sections(self) -> list[str]:
         """Sections that were given and take no effect yet."""
         return sorted(name for name in LATER_SECTIONS if getattr(self, name))
@@ -140,12 +155,19 @@ def load(path: Path | None = None) -> Configuration:
         raise ThinkmeterError(f"the configuration {path} is not TOML: {error}") from None
     try:
         configuration = Configuration(**values)
+        configuration._path = path
         _ = configuration.policies
     except ValidationError as error:
         raise ThinkmeterError(f"{source}: {_told(error)}") from None
     except ThinkmeterError as error:
         raise ThinkmeterError(f"{source}: {error}") from None
     return configuration
+
+
+def with_ports(configuration: Configuration, **ports: int | None) -> Configuration:
+    """The configuration with the ports of the command line over it."""
+    given = {name: port for name, port in ports.items() if port is not None}
+    return configuration.model_copy(update={"collector": configuration.collector.model_copy(update=given)})
 
 
 def apply_rules(client: Client, configuration: Configuration) -> list[str]:
@@ -157,6 +179,8 @@ def apply_rules(client: Client, configuration: Configuration) -> list[str]:
         "never_thinks": never_thinks_rules(),
         "timezone": timezone_rules(configuration.timezone),
         "policy": policy_rules({task: policies[task].model_dump_json() for task in policies}),
+        "budget": limit_rules(configuration.budgets.model_dump(exclude_none=True)),
+        "quota": limit_rules(configuration.quotas.model_dump(exclude_none=True)),
     }
     return [kind for kind, rules in wanted.items() if store_rules(client, kind, rules)]
 
@@ -170,7 +194,8 @@ def _told(error: ValidationError) -> str:
         hint = f", did you mean {'.'.join([*place[:-1], near[0]])!r}?" if near else ""
         return f"unknown key {'.'.join(place)!r}{hint}"
     reason = first["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(place)} = {first['input']!r}: {reason[0].lower()}{reason[1:]}"
+    value = "" if place[0] in SECRET_SECTIONS else f" = {first['input']!r}"
+    return f"{'.'.join(place)}{value}: {reason[0].lower()}{reason[1:]}"
 
 
 def _keys_at(model: type[BaseModel], place: list[str]) -> list[str]:

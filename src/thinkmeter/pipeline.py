@@ -17,7 +17,7 @@ from thinkmeter.dashboards.process import DashboardProcess
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
+from thinkmeter.schema.store.migrate import Migration, migrate
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +33,42 @@ def open_store(configuration: Configuration, data_dir: Path, port: int) -> Embed
     return None if configuration.store.url else EmbeddedStore(data_dir, port)
 
 
-def prepare(address: StoreAddress, configuration: Configuration) -> None:
+def prepare(address: StoreAddress, configuration: Configuration) -> list[Migration]:
     """Bring the store to the newest schema, able to decode OTLP, and its rules to the configuration.
+
+    Returns:
+        The migrations that were applied.
 
     Raises:
         ThinkmeterError: the store refuses or does not answer.
     """
-    migrate(address)
+    applied = migrate(address)
     with connect(address) as client:
-        install(client, address.embedded)
+        install(client, address.embedded, configuration.privacy)
         apply_rules(client, configuration)
+    return applied
+
+
+def watch_store(store: EmbeddedStore, ended: threading.Event, tell: Callable[[str], None]) -> None:
+    """Keep an embedded store alive until `ended` is set; what happens is told in sentences."""
+    while not ended.wait(WATCH_INTERVAL_S):
+        keep_store(store, tell)
+
+
+def keep_store(store: EmbeddedStore, tell: Callable[[str], None]) -> None:
+    """Start an embedded store again where it has ended."""
+    if not store.running:
+        tell("the store ended unexpectedly; starting it again, the collector keeps what arrives meanwhile")
+        _again(store.restart, "the store runs again", tell)
+
+
+def _again(start: Callable[[], None], done: str, tell: Callable[[str], None]) -> None:
+    try:
+        start()
+    except ThinkmeterError as error:
+        tell(f"{error}; trying again")
+    else:
+        tell(done)
 
 
 class Pipeline:
@@ -78,9 +104,16 @@ class Pipeline:
                 self.address = StoreAddress.from_url(configuration.store.url or "")
             prepare(self.address, configuration)
             self.schedule = Schedule(self.address, configuration.prices)
-            started.callback(self.schedule.stop)
+            started.callback(self.schedule.close)
             self.schedule.start()
-            self.collector = Collector(self.address, data_dir, configuration.collector, configuration.auth.keys)
+            self.collector = Collector(
+                self.address,
+                data_dir,
+                configuration.collector,
+                configuration.auth.keys,
+                configuration.privacy,
+                configuration.key_file,
+            )
             started.callback(self.collector.stop)
             self.collector.start()
             self.dashboard: DashboardProcess | None = None
@@ -99,12 +132,11 @@ class Pipeline:
     def watch(self, ended: threading.Event, tell: Callable[[str], None]) -> None:
         """Keep store and dashboard alive until `ended` is set; what happens is told in sentences."""
         while not ended.wait(WATCH_INTERVAL_S):
-            if self.store is not None and not self.store.running:
-                tell("the store ended unexpectedly; starting it again, the collector keeps what arrives meanwhile")
-                self._again(self.store.restart, "the store runs again", tell)
+            if self.store is not None:
+                keep_store(self.store, tell)
             if self.dashboard is not None and not self.dashboard.running:
                 tell("the dashboard ended unexpectedly; starting it again")
-                self._again(self.dashboard.start, "the dashboard runs again", tell)
+                _again(self.dashboard.start, "the dashboard runs again", tell)
 
     def close(self) -> None:
         """Stop accepting, write what was accepted, stop the jobs, stop the store."""
@@ -119,12 +151,3 @@ class Pipeline:
     ) -> None:
         """Close."""
         self.close()
-
-    @staticmethod
-    def _again(start: Callable[[], None], done: str, tell: Callable[[str], None]) -> None:
-        try:
-            start()
-        except ThinkmeterError as error:
-            tell(f"{error}; trying again")
-        else:
-            tell(done)

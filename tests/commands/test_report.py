@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -16,8 +17,9 @@ from tests.metrics.traffic import SINCE, UNTIL, insert_traffic
 from tests.schema.rows import insert, price
 from thinkmeter.commands.line import app
 from thinkmeter.commands.report.tables import show
+from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.policy import Policies
-from thinkmeter.schema.query import Reader
+from thinkmeter.schema.query import Filters, Reader
 from thinkmeter.schema.rules import policy_rules, store_rules
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -146,7 +148,7 @@ def test_cost_alone_is_split_by_phase(url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["speed"], "Invalid value for METRIC: there is no 'speed', only cpq, ttr, escr, vrate, cost, coverage"),
+        (["speed"], "Invalid value for METRIC: there is no 'speed', only cpq, ttr, escr, vrate, cost, overthinking"),
         (["--since", "yesterday"], "Invalid value for --since: 'yesterday' is neither a duration such as 7d"),
         (["--until", "2026-13-01"], "Invalid value for --until: '2026-13-01' is neither"),
         (["escr", "--by", "tier"], "Invalid value for --by: escr cannot be split by tier, only by task"),
@@ -169,3 +171,63 @@ def test_without_a_store_it_says_how_to_start_one(tmp_path_factory: pytest.TempP
     result = CliRunner().invoke(app, ["report", "--data", str(data)])
     assert result.exit_code == 1
     assert f"no store is running on {data}" in str(result.exception)
+
+
+def test_the_store_of_the_configuration_is_read(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THINKMETER_STORE_URL", raising=False)
+    config = tmp_path / "elsewhere.toml"
+    config.write_text(f'[store]\nurl = "{url}"\n')
+    wanted = json.loads(run("ttr", *WINDOW, "--json", "--store-url", url))["rows"]
+    assert json.loads(run("ttr", *WINDOW, "--json", "--config", str(config)))["rows"] == wanted
+    # a URL that is given holds over it, and without either the store of the data directory is meant
+    config.write_text('[store]\nurl = "clickhouse://nowhere.invalid/none"\n')
+    assert json.loads(run("ttr", *WINDOW, "--json", "--config", str(config), "--store-url", url))["rows"] == wanted
+    config.write_text("")
+    result = CliRunner().invoke(app, ["report", "--config", str(config), "--data", str(tmp_path)])
+    assert f"no store is running on {tmp_path}" in str(result.exception)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_a_table_json_and_csv(url: str, metric: str) -> None:
+    text = run(metric, *WINDOW, "--store-url", url)
+    assert f"\n{METRICS[metric].title} ({metric}, " in text
+    report = json.loads(run(metric, *WINDOW, "--json", "--store-url", url))
+    assert (report["metric"], report["unit"]) == (metric, METRICS[metric].unit)
+    for row in report["rows"]:
+        assert row["value"] is None or row["state"] in ("ok", "inconclusive")
+        assert row["value"] is not None or row["state"] != "ok"
+        assert row["state"] != "inconclusive" or row["high"] is None
+    lines = list(csv.DictReader(io.StringIO(run(metric, *WINDOW, "--csv", "--store-url", url))))
+    assert len(lines) == len(report["rows"])
+
+
+def test_curves_are_shown_where_one_metric_is_asked_for(url: str) -> None:
+    text = run("overthinking", *WINDOW, "--task", "unpaired", "--store-url", url)
+    assert "unpaired: accuracy by thinking tokens" in text
+    assert "Hard tasks think longer" in text
+    text = run("vrate", *WINDOW, "--task", "chosen", "--store-url", url)
+    assert "what other thresholds would have given" in text
+    assert "accuracy by thinking tokens" not in run(*WINDOW, "--store-url", url)
+
+
+def test_quota_is_of_users_and_sessions(url: str) -> None:
+    report = json.loads(run("quota", *WINDOW, "--json", "--store-url", url))
+    assert {row["key"]["user"] for row in report["rows"]} == {"u0", "u1", "u2"}
+    assert {row["state"] for row in report["rows"]} == {"ok"}
+
+
+def test_the_cost_of_one_call_is_explained(url: str) -> None:
+    with Reader(StoreAddress.from_url(url)) as reader:
+        [request, *_] = reader.requests(Filters(SINCE, UNTIL, where={"task": "ok"}), order="thinking_tokens")
+        call = reader.calls(Filters(SINCE, UNTIL, where={"task": "ok"}), limit=1000)
+    [mine] = [one for one in call if one["request_id"] == request["request_id"] and one["thinking_tokens"]]
+    told = json.loads(run("cost", "--explain", mine["span_id"], "--json", "--store-url", url))
+    assert told["cost_usd"] == pytest.approx(sum(line["usd"] for line in told["lines"]))
+    assert [line["bucket"] for line in told["lines"]] == ["input", "thinking", "answer"]
+    assert told["price"]["source"] == "override"
+    text = run("cost", "--explain", mine["span_id"], "--store-url", url)
+    assert "price of override, valid always, recorded 2026-11-01 12:00 UTC" in text
+    assert f"{mine['thinking_tokens']:,}" in text
+    result = CliRunner().invoke(app, ["report", "cost", "--explain", "0" * 16, "--store-url", url])
+    assert "no call of project default has the span id 0000" in str(result.exception)
+    assert "say `report cost --explain SPAN_ID`" in refused("ttr", "--explain", "0" * 16)

@@ -22,13 +22,17 @@ def nothing(*_: object) -> Estimate:
 
 
 def test_every_metric_says_what_it_is() -> None:
-    assert list(METRICS) == ["cpq", "ttr", "escr", "vrate", "cost", "coverage"]
+    assert list(METRICS) == [
+        *("cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "runaways", "quota", "forecast"),
+        *("latency", "coverage"),
+    ]
     assert set(MAIN) < set(METRICS)
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.why.endswith(".")
-        assert "task" in metric.by
-        assert metric.sql.startswith("SELECT key, ")
+        # what a user may think in a day is of all tasks together
+        assert ("task" in metric.by) == (name != "quota")
+        assert "SELECT key, " in metric.sql
 
 
 def test_a_head_is_read_with_its_continued_lines() -> None:
@@ -40,6 +44,9 @@ def test_a_head_is_read_with_its_continued_lines() -> None:
     )
     assert metric.sql == "SELECT 1\n"
     assert read("x", f"{HEAD}SELECT 1", nothing).keys == ()
+    assert (metric.default, metric.window, metric.against, metric.note) == (("task",), "7d", "", "")
+    other = read("x", f"{HEAD}-- default: nothing\n-- window: 90d\n-- note: Mind it.\nSELECT 1\n", nothing)
+    assert (other.default, other.window, other.note) == ((), "90d", "Mind it.")
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,39 @@ from rich.console import Console
 from rich.table import Table
 
 from thinkmeter.alerts.check import try_channel
+from thinkmeter.alerts.engine import AlertEngine
 from thinkmeter.alerts.settings import Duration
 from thinkmeter.alerts.silences import end_silence, silence, silences
+from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.configuration import load
 from thinkmeter.schema.alerting.records import Silence
 
-alerts = typer.Typer(help="Try an alert channel; silence alerts for a while.", no_args_is_help=True)
+alerts = typer.Typer(help="Run the alerts alone; try a channel; silence alerts for a while.")
 app.add_typer(alerts, name="alerts")
+
+
+@alerts.callback(invoke_without_command=True)
+def run_alerts(
+    context: typer.Context,
+    data: DataDir = DEFAULT_DATA_DIR,
+    config: ConfigFile = None,
+    store_url: StoreUrl = None,
+    dashboard_url: Annotated[str | None, typer.Option("--dashboard-url", help="Where messages link to.")] = None,
+) -> None:
+    """Watch a store and tell the channels until Ctrl-C or SIGTERM; of several, one at a time works."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = load(config).alerts
+    engine = AlertEngine(store_address(data, store_url, config), settings, dashboard_url=dashboard_url)
+    ended = end_on_signal()
+    engine.start()
+    typer.echo(
+        f"alerts go to {', '.join(sorted(settings.channels)) or 'the dashboard alone: no channel is configured'}"
+    )
+    ended.wait()
+    engine.stop()
 
 
 @alerts.command("test")
@@ -38,13 +62,14 @@ def silence_alerts(
     reason: Annotated[str, typer.Option("--reason", help="Why, for those who wonder.")] = "",
     end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End a silence now.")] = None,
     show: Annotated[bool, typer.Option("--list", help="Show the silences that hold.")] = False,
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
     """Silence alerts that fire from now on; they are judged and stored all the same."""
     if (lasting is not None) + (end is not None) + show != 1:
         raise typer.BadParameter("say one of --for, --end and --list")
-    address = store_address(data, store_url)
+    address = store_address(data, store_url, config)
     console = Console(highlight=False, soft_wrap=True)
     if lasting is not None:
         try:

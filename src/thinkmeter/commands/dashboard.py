@@ -1,13 +1,12 @@
 """`thinkmeter dashboard`: the dashboard alone, beside a store that runs elsewhere."""
 
-import signal
-import threading
 from typing import Annotated
 
 import typer
 
+from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.dashboards.process import DashboardProcess
 from thinkmeter.schema.errors import ThinkmeterError
 
@@ -16,6 +15,7 @@ WATCH_INTERVAL_S = 0.5
 
 @app.command()
 def dashboard(
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
     port: Annotated[
@@ -39,11 +39,11 @@ def dashboard(
     ] = None,
 ) -> None:
     """Show the dashboard of a store that runs already, until Ctrl-C or SIGTERM."""
-    address = store_address(data, store_url)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    with DashboardProcess(address if store_url else data.expanduser(), port, host=host, names=names or ()) as process:
+    address = store_address(data, store_url, config)
+    ended = end_on_signal()
+    with DashboardProcess(
+        data.expanduser() if address.embedded else address, port, host=host, names=names or ()
+    ) as process:
         typer.echo(f"dashboard  {process.url}")
         while not ended.wait(WATCH_INTERVAL_S):
             if not process.running:

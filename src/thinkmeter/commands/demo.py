@@ -52,8 +52,9 @@ def demo(
     Anthropic and Gemini to a stand-in on this machine: no key is needed and nothing leaves it. What is true of every
     request is in a file, written before it is sent. The address of the dashboard stands at the end.
     """
-    from thinkmeter.commands.report import report
-    from thinkmeter.commands.up import end_on_signal, print_places
+    from thinkmeter.commands.ending import end_on_signal
+    from thinkmeter.commands.report import print_metrics
+    from thinkmeter.commands.up import print_places
     from thinkmeter.demo.background import say_ready
     from thinkmeter.demo.traffic import DemoTraffic
     from thinkmeter.pipeline import Pipeline
@@ -79,7 +80,7 @@ def demo(
             console.print(
                 f"{traffic.live_requests} live requests through the clients of OpenAI, Anthropic and Gemini\n"
             )
-            report(since=traffic.begin.isoformat(), data=folder)
+            print_metrics(pipeline.address, since=traffic.begin)
             lasting = "" if data or stay else " (gone with the rest of it now; --data DIR keeps everything)"
             console.print(f"\nwhat is true of every request: {traffic.truth_path}{lasting}")
             if pipeline.dashboard is not None:
@@ -95,7 +96,7 @@ def demo(
 
 def _in_background(seed: int, requests: int, data: Path | None, minutes: float | None) -> None:
     """Run the demo in a process that goes on after the report, and say how to end it."""
-    from thinkmeter.commands.up import end_on_signal
+    from thinkmeter.commands.ending import end_on_signal
     from thinkmeter.demo.background import leave_running
 
     folder = data.expanduser() if data else Path(tempfile.mkdtemp(prefix="thinkmeter-demo-"))
@@ -126,8 +127,7 @@ def _ended_after(minutes: float | None, ended: threading.Event) -> Iterator[None
 
 def demo_configuration() -> "Configuration":
     """The demo's configuration: its own policies, free ports, and a store of its own whatever the environment names."""
-    from thinkmeter.commands.up import with_ports
-    from thinkmeter.configuration import AuthSettings, StoreSettings, load
+    from thinkmeter.configuration import AuthSettings, StoreSettings, load, with_ports
 
     with as_file(files("thinkmeter.demo") / "thinkmeter.toml") as path:
         configuration = load(path)

@@ -12,7 +12,7 @@ from rich.console import Console
 from thinkmeter.collector.call_files import Row, read_rows
 from thinkmeter.collector.past_calls import COLUMNS, PastCalls, renamed, unknown_columns
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import connect
 
@@ -32,6 +32,7 @@ def import_calls(
         ),
     ] = None,
     project: Annotated[str, typer.Option("--project", help="The project that the calls belong to.")] = "default",
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
@@ -41,7 +42,7 @@ def import_calls(
     label_source, label_by. The same rows again change nothing. Rows that are not valid are listed and left out.
     """
     names = _names(renames or [])
-    with connect(store_address(data, store_url)) as client:
+    with connect(store_address(data, store_url, config)) as client:
         calls = PastCalls(client, project)
         rows = renamed(_known(file, names), names)
         while batch := list(itertools.islice(rows, BATCH_ROWS)):

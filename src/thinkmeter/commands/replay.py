@@ -11,7 +11,8 @@ from thinkmeter.collector.insertion import install
 from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.replay import Replay
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.configuration import load
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import connect
 
@@ -24,6 +25,7 @@ def replay(
         list[Path], typer.Argument(metavar="FILE...", help="OTLP as protobuf, JSON or JSON lines; gzip or zstd or not.")
     ],
     project: Annotated[str, typer.Option("--project", help="The project that they belong to.")] = "default",
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
@@ -32,10 +34,10 @@ def replay(
     Takes what exporters and the file exporter of the OpenTelemetry Collector write. The same file again changes
     nothing. Requests that cannot be read are listed and left out.
     """
-    address = store_address(data, store_url)
+    address = store_address(data, store_url, config)
     console = Console(highlight=False, soft_wrap=True)
     with connect(address) as client:
-        replayed = Replay(client, install(client, address.embedded), project)
+        replayed = Replay(client, install(client, address.embedded, load(config).privacy), project)
         for file in files:
             replayed.insert(file, read_requests(file))
     console.print(f"{replayed.spans} spans and {replayed.log_records} log records replayed", markup=False)

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.store.client import connect
 
@@ -33,13 +33,14 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help='In ClickHouse\'s SQL, as in "SELECT ... FROM calls".')],
     as_json: Annotated[bool, typer.Option("--json", help="JSON: an array of rows.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a heading.")] = False,
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
     """Ask the store in SQL: calls, attempts, requests, spans, verdicts, labels, prices, alert_events. Read-only."""
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv", param_hint="--csv")
-    address = store_address(data, store_url)
+    address = store_address(data, store_url, config)
     with connect(address, read_only=True) as client:
         try:
             if as_json or as_csv:

@@ -1,31 +1,26 @@
 """`thinkmeter up`: everything on this machine."""
 
 import contextlib
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir
-from thinkmeter.configuration import Configuration, load
+from thinkmeter.commands.options import (
+    DEFAULT_DATA_DIR,
+    ConfigFile,
+    DashboardPort,
+    DataDir,
+    GrpcPort,
+    HttpPort,
+    StorePort,
+)
+from thinkmeter.configuration import Configuration, load, with_ports
 from thinkmeter.pipeline import Pipeline
-
-StorePort = Annotated[int, typer.Option("--store-port", min=0, max=65535, help="Port of the store; 0: any free one.")]
-HttpPort = Annotated[
-    int | None, typer.Option("--otlp-http-port", min=0, max=65535, help="Port of OTLP/HTTP; 0: any free one.")
-]
-GrpcPort = Annotated[
-    int | None, typer.Option("--otlp-grpc-port", min=0, max=65535, help="Port of OTLP/gRPC; 0: any free one.")
-]
-DashboardPort = Annotated[
-    int, typer.Option("--dashboard-port", min=0, max=65535, help="Port of the dashboard; 0: any free one.")
-]
 
 
 @app.command()
@@ -53,26 +48,6 @@ def up(
         pipeline.watch(ended, console.print)
         console.print("stopping")
     console.print("stopped; nothing accepted was lost")
-
-
-def with_ports(configuration: Configuration, **ports: int | None) -> Configuration:
-    """The configuration with the ports of the command line over it."""
-    given = {name: port for name, port in ports.items() if port is not None}
-    return configuration.model_copy(update={"collector": configuration.collector.model_copy(update=given)})
-
-
-def end_on_signal() -> threading.Event:
-    """An event that Ctrl-C or SIGTERM sets; a second one ends the process at once."""
-    ended = threading.Event()
-
-    def end(number: int, _: FrameType | None) -> None:
-        if ended.is_set():
-            raise KeyboardInterrupt
-        ended.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    return ended
 
 
 def print_places(console: Console, pipeline: Pipeline, data: Path, configuration: Configuration) -> None:

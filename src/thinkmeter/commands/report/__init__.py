@@ -1,34 +1,46 @@
 """`thinkmeter report`: the metrics of a window, for people and for scripts."""
 
 import csv
+import dataclasses
 import datetime as dt
 import json
-import re
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.commands.report.explanation import print_explanation
+from thinkmeter.commands.window import moment, window
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
-    from thinkmeter.schema.query import Reader, Report
+    from thinkmeter.schema.query import Report
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+Form = Literal["table", "json", "csv"]
 
 
 @app.command()
 def report(
     metric: Annotated[
         str | None,
-        typer.Argument(metavar="[METRIC]", help="cpq, ttr, escr, vrate, cost or coverage; absent: all four."),
+        typer.Argument(
+            metavar="[METRIC]",
+            help="cpq, ttr, escr, vrate, cost, overthinking, strategies, runaways, quota, forecast, latency or "
+            "coverage; absent: the first four.",
+        ),
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="T", help="Begin: 7d, 24h or 90m before the end, or an ISO time.")
-    ] = "7d",
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="T",
+            help="Begin: 7d (default), 24h or 90m before the end, or an ISO time; forecast: 90d.",
+        ),
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="T", help="End, not included: an ISO time, or 1d for a day ago.")
     ] = None,
@@ -45,6 +57,13 @@ def report(
     project: Annotated[str, typer.Option("--project", help="The project.")] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="JSON, with every ingredient.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, with every ingredient that is one number.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain", metavar="SPAN_ID", help="With cost: how the cost of one call comes about, line by line."
+        ),
+    ] = None,
+    config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
@@ -53,27 +72,68 @@ def report(
     Without a time zone, times are those of the project. Each value comes with its 95 % interval and with how many
     requests it rests on.
     """
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of --json and --csv", param_hint="--csv")
+    if explain is not None and metric != "cost":
+        raise typer.BadParameter("say `report cost --explain SPAN_ID`", param_hint="--explain")
+    form: Form = "json" if as_json else "csv" if as_csv else "table"
+    asked = _asked(metric, by, since, until, with_cost=form == "table")
+    address = store_address(data, store_url, config)
+    if explain is not None:
+        print_explanation(address, explain, project, form)
+    else:
+        _print(address, asked, form, task=task, project=project)
+
+
+def print_metrics(address: StoreAddress, *, since: dt.datetime) -> None:
+    """Print the four metrics and the cost of all requests that began from `since` on, as tables."""
+    _print(address, _asked(None, None, since.isoformat(), None, with_cost=True), "table")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be reported: metrics with what each is split by, and of which window."""
+
+    metric: str | None
+    parts: list[tuple[str, str | None]]
+    refusals: list[str]
+    """Why one of the four is not among them."""
+    start: dt.datetime | dt.timedelta
+    end: dt.datetime | dt.timedelta | None
+
+
+def _asked(metric: str | None, by: str | None, since: str | None, until: str | None, *, with_cost: bool) -> _Asked:
+    from thinkmeter.schema.metrics.catalogue import METRICS
+
+    names, refusals = _metrics(metric, by, with_cost=with_cost)
+    parts = [(name, by) for name in names]
+    if metric == "quota" and by is None:
+        parts = [("quota", "user"), ("quota", "session")]
+    start = moment(since or METRICS[names[0]].window, "--since")
+    return _Asked(metric, parts, refusals, start, None if until is None else moment(until, "--until"))
+
+
+def _print(
+    address: StoreAddress, asked: _Asked, form: Form, *, task: str | None = None, project: str = "default"
+) -> None:
     from thinkmeter.commands.report.tables import show
     from thinkmeter.schema.query import Reader
 
-    if as_json and as_csv:
-        raise typer.BadParameter("choose one of --json and --csv", param_hint="--csv")
-    start, end = _moment(since, "--since"), None if until is None else _moment(until, "--until")
-    for_people = not (as_json or as_csv)
-    names, refusals = _metrics(metric, by, with_cost=for_people)
-    with Reader(store_address(data, store_url)) as reader:
-        first, last = _window(start, end, reader)
-        asked = partial(reader.report, since=first, until=last, task=task, project=project)
-        reports = [asked(name, by=by) for name in names]
-        if for_people:
-            show(reports, coverage=asked("coverage", by=()))
-    if as_json:
+    with Reader(address) as reader:
+        first, last = window(asked.start, asked.end, reader)
+        read = partial(reader.report, since=first, until=last, task=task, project=project)
+        reports = [read(name, by=by) for name, by in asked.parts]
+        if form == "table":
+            show(reports, coverage=read("coverage", by=()), alone=asked.metric is not None)
+    if form == "json":
         told = [one.as_json() for one in reports]
-        json.dump(told[0] if metric else told, sys.stdout, indent=2, allow_nan=False)
+        if asked.metric:
+            told[0]["rows"] = [row for one in told for row in one["rows"]]
+        json.dump(told[0] if asked.metric else told, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
-    elif as_csv:
+    elif form == "csv":
         _write_csv(reports)
-    for refusal in refusals:
+    for refusal in asked.refusals:
         typer.echo(refusal, err=True)
 
 
@@ -94,38 +154,6 @@ def _metrics(metric: str | None, by: str | None, *, with_cost: bool) -> tuple[li
     if not names:
         raise typer.BadParameter(refusals[0], param_hint="--by")
     return names, refusals
-
-
-def _moment(text: str, option: str) -> dt.datetime | dt.timedelta:
-    """An instant, or how long before another."""
-    if lasting := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-        return dt.timedelta(**{UNITS[lasting[2]]: int(lasting[1])})
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither a duration such as 7d, 24h or 90m nor a time such as 2026-11-15 or "
-            "2026-11-15T08:00:00Z",
-            param_hint=option,
-        ) from None
-
-
-def _window(
-    start: dt.datetime | dt.timedelta, end: dt.datetime | dt.timedelta | None, reader: "Reader"
-) -> tuple[dt.datetime, dt.datetime]:
-    now = dt.datetime.now(dt.UTC)
-    zone = reader.timezone()
-    until, since = (
-        moment if isinstance(moment, dt.timedelta) or moment.tzinfo else moment.replace(tzinfo=zone)
-        for moment in (end or dt.timedelta(0), start)
-    )
-    until = now - until if isinstance(until, dt.timedelta) else until
-    since = until - since if isinstance(since, dt.timedelta) else since
-    if since >= until:
-        raise typer.BadParameter(
-            f"{since.isoformat()} is not before the end, {until.isoformat()}", param_hint="--since"
-        )
-    return since.astimezone(dt.UTC), until.astimezone(dt.UTC)
 
 
 def _write_csv(reports: list["Report"]) -> None:

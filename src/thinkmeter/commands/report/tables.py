@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from thinkmeter.commands.report.within import print_within
 from thinkmeter.schema.metrics.catalogue import Metric
 from thinkmeter.schema.metrics.estimate import State
 from thinkmeter.schema.metrics.wording import (
     NOTHING,
     interval,
+    milliseconds,
     points,
     rate,
     state,
@@ -73,6 +75,62 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
         ("router", "router_usd", usd),
         ("unpriced tokens", "unpriced_token_share", rate),
     ),
+    "overthinking": (
+        ("cap", "suggested_cap_tokens", tokens),
+        ("cap from", "suggested_cap_low_tokens", tokens),
+        ("cap to", "suggested_cap_high_tokens", tokens),
+        ("wasted", "wasted_usd", usd),
+        ("within requests", "within_gain_pp", points),
+        ("budget used", "budget_use", rate),
+        ("at the cap", "capped_share", rate),
+        ("tokens per correct", "tokens_per_correct", tokens),
+        ("E3", "e3", lambda score: f"{score:.3g}"),
+    ),
+    "strategies": (
+        ("attempts", "attempts", _count),
+        ("calls each", "calls_per_attempt", lambda calls: f"{calls:.1f}"),
+        ("thinking each", "thinking_tokens_per_attempt", tokens),
+        ("output each", "output_tokens_per_attempt", tokens),
+        ("cost each", "cost_per_attempt_usd", usd),
+        ("cost of pass", "cost_of_pass_usd", usd),
+        ("over greedy", "gain_pp", points),
+        ("from", "gain_low_pp", points),
+        ("to", "gain_high_pp", points),
+        ("per extra correct", "cost_per_extra_correct_usd", usd),
+        ("gain is", "comparison_state", lambda reached: reached.replace("_", " ")),
+    ),
+    "runaways": (
+        ("threshold", "threshold_tokens", tokens),
+        ("times it", "times_threshold", lambda times: f"{times:.1f}"),
+        ("baseline of", "baseline_task", str),
+        ("its p95", "baseline_p95", tokens),
+        ("cost", "cost_usd", usd),
+        ("model", "model", str),
+        ("began (UTC)", "began", lambda moment: moment[:19]),
+        ("calls of unknown thinking", "unknown_calls", _count),
+    ),
+    "quota": (
+        ("limit", "limit_tokens", tokens),
+        ("used", "used_share", rate),
+        ("over", "over", lambda over: "yes" if over else "no"),
+        ("calls of unknown thinking", "unknown_calls", _count),
+    ),
+    "forecast": (
+        ("month", "month", str),
+        ("so far", "month_to_date_usd", usd),
+        ("to come", "rest_usd", usd),
+        ("budget", "budget_usd", usd),
+        ("of it", "budget_share", rate),
+        ("over it", "over_budget", str),
+        ("forecasts tried", "backtests", _count),
+        ("their median error", "backtest_median_error", rate),
+        ("without cost", "uncosted_calls", _count),
+    ),
+    "latency": (
+        ("p50", "p50", milliseconds),
+        ("target", "target_ms", lambda target: f"< {milliseconds(target)}"),
+        ("within it", "within_target", rate),
+    ),
     "coverage": (
         ("thinking unknown", "thinking_unknown_calls", _count),
         ("unpriced", "unpriced_calls", _count),
@@ -83,7 +141,9 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
 }
 """For each metric the columns beside its value: heading, name in `detail`, form."""
 
-WITHOUT_INTERVAL: Final = ("cost", "coverage")
+WITHOUT_INTERVAL: Final = ("cost", "coverage", "quota", "runaways")
+EMPTY: Final = {"runaways": "runaways", "quota": "users or sessions", "forecast": "calls", "latency": "calls"}
+"""What there is none of where a report has no rows."""
 STYLES: Final = {State.OK: "", State.INSUFFICIENT_DATA: "dim", State.INCONCLUSIVE: "yellow"}
 WIDTH: Final = 300
 """Of the table where the output is no terminal, in characters: nothing folds, so that lines can be searched."""
@@ -91,8 +151,15 @@ FOLDED: Final = 24
 """How narrow columns that fold may become, in characters."""
 
 
-def show(reports: Sequence[Report], *, coverage: Report, console: Console | None = None) -> None:
-    """Print reports of one window, and of how much of it they speak; on the terminal unless told otherwise."""
+def show(reports: Sequence[Report], *, coverage: Report, alone: bool = False, console: Console | None = None) -> None:
+    """Print reports of one window, and of how much of it they speak; on the terminal unless told otherwise.
+
+    Args:
+        reports: at least one.
+        coverage: of the same window.
+        alone: whether one metric was asked for, so that there is room for its tables within rows.
+        console: where to.
+    """
     console = console or Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     first = reports[0]
     span = f"{first.since:%Y-%m-%d %H:%M} to {first.until:%Y-%m-%d %H:%M} UTC"
@@ -103,7 +170,11 @@ def show(reports: Sequence[Report], *, coverage: Report, console: Console | None
         if one.rows:
             _print_table(console, one)
         else:
-            console.print("  no requests in this window", style="dim")
+            console.print(f"  no {EMPTY.get(one.metric.name, 'requests')} in this window", style="dim")
+        if alone:
+            print_within(console, one)
+        if one.note:
+            console.print(f"  {one.note}", markup=False, style="dim")
     opened = max((sum(row.detail.get("open_requests", 0) for row in one.rows) for one in reports), default=0)
     if opened:
         console.print(
@@ -174,7 +245,7 @@ def _cells(metric: Metric, row: ReportRow) -> list[str]:
     cells.append(f"{row.n:,}")
     figures = SIDE_FIGURES[metric.name]
     cells += [form(known[name]) if known.get(name) is not None else NOTHING for _, name, form in figures]
-    return [*cells, state(row.state, row.detail)]
+    return [*cells, state(row.state, row.detail, metric.name)]
 
 
 def _known(row: ReportRow) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""The prices that the store keeps: books that hold, prices set by command, and how old the list behind them is."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from genai_prices import data_snapshot
+from genai_prices.types import StartDateConstraint
+
+from thinkmeter.schema.prices import PriceList, PriceOverride, PriceSettings, Rate, price_book
+from thinkmeter.schema.rules import Rule, store_rules
+from thinkmeter.schema.store.statement import statement
+
+Key = tuple[str, str, str]
+"""Provider, model and service tier."""
+
+STALE: Final = dt.timedelta(days=30)
+"""A price list older than this may miss models and changed prices."""
+
+_KIND: Final = "price"
+
+
+def read_books(client: Client) -> dict[Key, list[Rate]]:
+    """The price book of every key that calls were made with, as it now holds."""
+    books: dict[Key, list[Rate]] = {}
+    rows = client.query(statement(__package__, "price_books")).result_rows
+    for provider, model, tier, valid_from, valid_until, *rest in rows:
+        rate = Rate(valid_from.replace(tzinfo=dt.UTC), valid_until.replace(tzinfo=dt.UTC), *rest)
+        books.setdefault((provider, model, tier), []).append(rate)
+    return books
+
+
+def proposed_books(books: Mapping[Key, Sequence[Rate]], prices: PriceSettings) -> dict[Key, list[Rate]]:
+    """The books that these prices would give, where they differ from `books`."""
+    proposed = {key: price_book(*key, prices) for key in books}
+    return {key: book for key, book in proposed.items() if book != books[key]}
+
+
+def set_prices(client: Client) -> list[PriceOverride]:
+    """The prices that were set by command, in the order in which they hold over each other."""
+    found = client.query(statement(__package__, "current_rules"), parameters={"kind": _KIND}).result_rows
+    return [PriceOverride.model_validate_json(value) for _, _, value in found]
+
+
+def with_set_prices(client: Client, settings: PriceSettings) -> PriceList:
+    """The configuration's prices with those set by command over them."""
+    return PriceList(override=settings.override, self_hosted=settings.self_hosted, by_command=tuple(set_prices(client)))
+
+
+def record_prices(client: Client, prices: Sequence[PriceOverride]) -> bool:
+    """Make these the prices set by command; whether that changed anything.
+
+    They are looked up for new models at once; books that hold change when `refresh_prices` compares them.
+    """
+    return store_rules(client, _KIND, [Rule("", "", one.model_dump_json(exclude_none=True)) for one in prices])
+
+
+def put(prices: Sequence[PriceOverride], price: PriceOverride) -> list[PriceOverride]:
+    """These prices with one more, in place of the one that speaks of the same calls."""
+    return [*without(prices, price), price]
+
+
+def without(prices: Sequence[PriceOverride], price: PriceOverride) -> list[PriceOverride]:
+    """These prices without the one that speaks of the same calls as `price`."""
+    return [one for one in prices if _identity(one) != _identity(price)]
+
+
+def newest_listed(today: dt.date) -> dt.date:
+    """Day on which the newest price of the installed list of genai-prices took effect; it tells no other date.
+
+    Prices that are announced for later do not count.
+    """
+    return max(
+        price.constraint.start_date
+        for provider in data_snapshot.get_snapshot().providers
+        for model in provider.models
+        if isinstance(model.prices, list)
+        for price in model.prices
+        if isinstance(price.constraint, StartDateConstraint) and price.constraint.start_date <= today
+    )
+
+
+def _identity(price: PriceOverride) -> tuple[object, ...]:
+    return (
+        price.provider.lower(),
+        price.model.lower(),
+        price.service_tier.lower(),
+        price.valid_from,
+        price.valid_until,
+        price.above_input_tokens,
+    )

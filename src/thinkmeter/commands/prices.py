@@ -1,0 +1,369 @@
+"""`thinkmeter prices`: what tokens cost, what has no price, and what other prices would change."""
+
+import csv
+import datetime as dt
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from thinkmeter.commands.line import app
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.commands.window import moment, window
+from thinkmeter.configuration import load
+from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.metrics.wording import usd
+from thinkmeter.schema.price_list import (
+    STALE,
+    Key,
+    newest_listed,
+    proposed_books,
+    put,
+    read_books,
+    record_prices,
+    set_prices,
+    with_set_prices,
+    without,
+)
+from thinkmeter.schema.prices import BEGINNING, END, PriceList, PriceOverride, Rate
+from thinkmeter.schema.query import Reader
+from thinkmeter.schema.query.repricing import Change, changes
+from thinkmeter.schema.store.client import StoreAddress, connect
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+prices = typer.Typer(
+    help="What tokens cost: list it, set or import prices, and see what they would change.", no_args_is_help=True
+)
+app.add_typer(prices, name="prices")
+
+RATES: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "thinking", "answer")
+SHOWN_BAD_ROWS: Final = 20
+Since = Annotated[str, typer.Option("--since", metavar="T", help="Begin: 30d before the end, or an ISO time.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="T", help="End, not included.")]
+Project = Annotated[str, typer.Option("--project", help="The project.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="CSV.")]
+
+
+@prices.command("list")
+def list_prices(
+    history: Annotated[bool, typer.Option("--history", help="Prices of all times, not only today's.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    config: ConfigFile = None,
+    data: DataDir = DEFAULT_DATA_DIR,
+    store_url: StoreUrl = None,
+) -> None:
+    """Show the prices of all models that were called, and what to type for those without one."""
+    now = dt.datetime.now(dt.UTC)
+    with connect(store_address(data, store_url, config), read_only=True) as client:
+        books = read_books(client)
+    shown = [(k, r) for k, book in books.items() for r in book if history or r.valid_from <= now < r.valid_until]
+    lines = [_told(key, rate) for key, rate in sorted(shown, key=lambda entry: (entry[0], entry[1].valid_from))]
+    if as_json or as_csv:
+        _write(lines, as_json=as_json)
+    else:
+        _show_prices(Console(highlight=False, width=None if sys.stdout.isatty() else 300), lines)
+    unpriced = [key for key, book in books.items() if not any(rate.source for rate in book)]
+    for provider, model, tier in sorted(unpriced):
+        typer.echo(f"no price: {_typing(provider, model, tier)}", err=True)
+    warn_of_age(now.date())
+
+
+@prices.command("set")
+def set_price(
+    model: Annotated[str, typer.Option("--model", help="Glob over model names.")],
+    provider: Annotated[str, typer.Option("--provider", help="Glob over provider names.")] = "*",
+    service_tier: Annotated[str, typer.Option("--service-tier", help="Glob over service tiers.")] = "*",
+    valid_from: Annotated[str | None, typer.Option("--from", metavar="T", help="Valid from; absent: always.")] = None,
+    valid_until: Annotated[str | None, typer.Option("--until", metavar="T", help="Valid until, not included.")] = None,
+    above: Annotated[int, typer.Option("--above", min=-1, help="Only calls with more input tokens than this.")] = -1,
+    input_usd: Annotated[
+        float | None, typer.Option("--input", min=0, metavar="USD", help="USD per million tokens.")
+    ] = None,
+    cache_read: Annotated[
+        float | None, typer.Option("--cache-read", min=0, metavar="USD", help="Absent: as the input.")
+    ] = None,
+    cache_write: Annotated[
+        float | None, typer.Option("--cache-write", min=0, metavar="USD", help="Absent: as the input.")
+    ] = None,
+    cache_write_1h: Annotated[
+        float | None,
+        typer.Option("--cache-write-1h", min=0, metavar="USD", help="With the long life; absent: as the other."),
+    ] = None,
+    thinking: Annotated[
+        float | None, typer.Option("--thinking", min=0, metavar="USD", help="Absent: as the answer.")
+    ] = None,
+    answer: Annotated[
+        float | None, typer.Option("--answer", min=0, metavar="USD", help="USD per million tokens.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take such a price back.")] = False,
+    config: ConfigFile = None,
+    data: DataDir = DEFAULT_DATA_DIR,
+    store_url: StoreUrl = None,
+) -> None:
+    """Set a price, in USD per million tokens; it holds over the price list and the configuration.
+
+    `thinkmeter prices diff` shows what it changes, `thinkmeter reprice` applies it to past calls.
+    """
+    if not remove and (input_usd is None or answer is None):
+        raise typer.BadParameter("a price needs at least --input and --answer", param_hint="--input")
+    price = PriceOverride(
+        provider=provider,
+        model=model,
+        service_tier=service_tier,
+        valid_from=_instant(valid_from, "--from"),
+        valid_until=_instant(valid_until, "--until"),
+        above_input_tokens=above,
+        input_per_mtok_usd=input_usd or 0,
+        cache_read_per_mtok_usd=cache_read,
+        cache_write_per_mtok_usd=cache_write,
+        cache_write_1h_per_mtok_usd=cache_write_1h,
+        thinking_per_mtok_usd=thinking,
+        answer_per_mtok_usd=answer or 0,
+    )
+    if price.valid_from and price.valid_until and price.valid_from >= price.valid_until:
+        raise typer.BadParameter("the price ends before it begins", param_hint="--until")
+    address = store_address(data, store_url, config)
+    with connect(address) as client:
+        known = set_prices(client)
+        if remove and len(without(known, price)) == len(known):
+            raise ThinkmeterError(
+                "no such price was set: provider, model, service tier, times and length have to agree"
+            )
+        changed = record_prices(client, without(known, price) if remove else put(known, price))
+        said = "taken back" if remove else "set" if changed else "set already"
+        matching = sum(price.matches(*key) for key in read_books(client))
+    typer.echo(f"{said}; {matching} of the models that were called are concerned: see `thinkmeter prices diff`,")
+    typer.echo("then apply it with `thinkmeter reprice`")
+
+
+@prices.command("import")
+def import_prices(
+    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, columns named as in [[prices.override]].")],
+    config: ConfigFile = None,
+    data: DataDir = DEFAULT_DATA_DIR,
+    store_url: StoreUrl = None,
+) -> None:
+    """Set all prices of a file; the same file again changes nothing.
+
+    Rows that are not valid are listed and left out.
+    """
+    read, bad = read_price_file(file)
+    with connect(store_address(data, store_url, config)) as client:
+        known = before = set_prices(client)
+        for price in read:
+            known = put(known, price)
+        if sorted(known, key=repr) != sorted(before, key=repr):
+            record_prices(client, known)
+    typer.echo(f"{len(read)} prices set: see `thinkmeter prices diff`, then apply them with `thinkmeter reprice`")
+    refuse(file, bad)
+
+
+@prices.command("diff")
+def diff_prices(
+    file: Annotated[
+        Path | None, typer.Argument(help="Prices that are not set yet, as `prices import` takes them.")
+    ] = None,
+    since: Since = "30d",
+    until: Until = None,
+    project: Project = "default",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    config: ConfigFile = None,
+    data: DataDir = DEFAULT_DATA_DIR,
+    store_url: StoreUrl = None,
+) -> None:
+    """Show what the price list, the configuration and set prices would change in the cost of past calls.
+
+    Nothing is written: `thinkmeter reprice` applies it.
+    """
+    read, bad = read_price_file(file) if file else ([], [])
+    address = store_address(data, store_url, config)
+    start, end = moments(address, since, until)
+    with connect(address, read_only=True) as client:
+        listed = price_list(client, config, read)
+        found = difference(client, listed, start, end, project)
+    if as_json or as_csv:
+        told = [{**_fields(one), "difference_usd": one.difference_usd} for one in found]
+        _write(told, as_json=as_json)
+    else:
+        show_changes(Console(highlight=False, width=None if sys.stdout.isatty() else 300), found, start, end)
+    warn_of_age(dt.datetime.now(dt.UTC).date())
+    if file:
+        refuse(file, bad)
+
+
+def price_list(client: "Client", config: Path | None, more: Sequence[PriceOverride] = ()) -> PriceList:
+    """The prices that would hold: list, configuration, those set by command, and `more` over them."""
+    listed = with_set_prices(client, load(config).prices)
+    known = list(listed.by_command)
+    for price in more:
+        known = put(known, price)
+    return listed.model_copy(update={"by_command": tuple(known)})
+
+
+def difference(
+    client: "Client", listed: PriceList, since: dt.datetime, until: dt.datetime, project: str
+) -> list[Change]:
+    """What these prices would change in a window, the largest first."""
+    books = proposed_books(read_books(client), listed)
+    found = changes(client, books, since=since, until=until, project=project) if books else []
+    return sorted(found, key=lambda one: -abs(one.difference_usd))
+
+
+def moments(address: StoreAddress, since: str, until: str | None) -> tuple[dt.datetime, dt.datetime]:
+    """The window that is meant, in UTC."""
+    start, end = moment(since, "--since"), None if until is None else moment(until, "--until")
+    with Reader(address) as reader:
+        return window(start, end, reader)
+
+
+def show_changes(console: Console, found: Sequence[Change], since: dt.datetime, until: dt.datetime) -> None:
+    """Print changes by model, and their sum."""
+    span = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+    if not found:
+        console.print(f"{span}: nothing changes", markup=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=span, title_style="dim")
+    for name in ("provider", "model", "service tier"):
+        table.add_column(name)
+    for name in ("calls", "now", "then", "difference", "unpriced now", "unpriced then"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        money = (usd(amount) for amount in (one.now_usd, one.then_usd, one.difference_usd))
+        unpriced = (f"{count:,}" for count in (one.now_unpriced_calls, one.then_unpriced_calls))
+        table.add_row(one.provider, one.model, one.service_tier, f"{one.calls:,}", *money, *unpriced)
+    table.add_section()
+    now, then = sum(one.now_usd for one in found), sum(one.then_usd for one in found)
+    calls = sum(one.calls for one in found)
+    table.add_row("", "all that change", "", f"{calls:,}", usd(now), usd(then), usd(then - now), style="bold")
+    console.print(table)
+
+
+def warn_of_age(today: dt.date) -> None:
+    """Say so on standard error where the price list is old."""
+    newest = newest_listed(today)
+    if today - newest > STALE:
+        typer.echo(
+            f"the price list may be stale: its newest price took effect on {newest}, {(today - newest).days} days ago; "
+            "update it with `pip install -U genai-prices`, then `thinkmeter prices diff` and `thinkmeter reprice`",
+            err=True,
+        )
+
+
+def read_price_file(file: Path) -> tuple[list[PriceOverride], list[tuple[int, str]]]:
+    """Prices of a file, and the lines of rows that are none with their reason."""
+    from pydantic import ValidationError
+
+    from thinkmeter.collector.call_files import read_rows
+
+    read: list[PriceOverride] = []
+    bad: list[tuple[int, str]] = []
+    for line, values in read_rows(file):
+        try:
+            read.append(PriceOverride.model_validate({k: v for k, v in values.items() if v not in (None, "")}))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            bad.append((line, f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"))
+    return read, bad
+
+
+def refuse(file: Path, bad: Sequence[tuple[int, str]]) -> None:
+    """List rows that were left out, and fail.
+
+    Raises:
+        ThinkmeterError: there are any.
+    """
+    for line, reason in bad[:SHOWN_BAD_ROWS]:
+        typer.echo(f"{file}:{line}: {reason}")
+    if bad:
+        more = f", {len(bad) - SHOWN_BAD_ROWS} more than shown" if len(bad) > SHOWN_BAD_ROWS else ""
+        raise ThinkmeterError(
+            f"{len(bad)} rows of {file} are not valid and were left out{more}; mend them and try again"
+        )
+
+
+def _told(key: Key, rate: Rate) -> dict[str, Any]:
+    provider, model, tier = key
+    return {
+        "provider": provider,
+        "model": model,
+        "service_tier": tier,
+        "valid_from": None if rate.valid_from == BEGINNING else rate.valid_from.isoformat(),
+        "valid_until": None if rate.valid_until == END else rate.valid_until.isoformat(),
+        "daily_from_s": rate.daily_from_s,
+        "daily_until_s": rate.daily_until_s,
+        "above_input_tokens": rate.above_input_tokens if rate.above_input_tokens >= 0 else None,
+        **{f"{name}_per_mtok_usd": getattr(rate, f"{name}_per_mtok_usd") for name in RATES},
+        "source": rate.source or None,
+    }
+
+
+def _show_prices(console: Console, lines: Sequence[dict[str, Any]]) -> None:
+    if not lines:
+        console.print("no model was called yet")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="USD per million tokens", title_style="dim")
+    for name in ("provider", "model", "service tier", "valid"):
+        table.add_column(name, overflow="fold")
+    for name in RATES:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    table.add_column("source")
+    for line in lines:
+        amounts = [line[f"{name}_per_mtok_usd"] for name in RATES]
+        table.add_row(
+            line["provider"],
+            line["model"],
+            line["service_tier"],
+            _validity(line),
+            *("-" if amount is None else f"{amount:.4g}" for amount in amounts),
+            line["source"] or "no price",
+            style="" if line["source"] else "red",
+        )
+    console.print(table)
+
+
+def _validity(line: dict[str, Any]) -> str:
+    parts = [f"from {line['valid_from'][:10]}" if line["valid_from"] else ""]
+    parts += [f"until {line['valid_until'][:10]}" if line["valid_until"] else ""]
+    if (line["daily_from_s"], line["daily_until_s"]) != (0, 86_400):
+        parts += [f"{line['daily_from_s'] // 3600:02}-{line['daily_until_s'] // 3600:02} h UTC"]
+    parts += [f"above {line['above_input_tokens']:,} input" if line["above_input_tokens"] else ""]
+    return " ".join(part for part in parts if part) or "always"
+
+
+def _typing(provider: str, model: str, tier: str) -> str:
+    named = "" if tier == "standard" else f" --service-tier {tier}"
+    return f"thinkmeter prices set --provider {provider or '*'!r} --model {model!r}{named} --input USD --answer USD"
+
+
+def _instant(text: str | None, option: str) -> dt.datetime | None:
+    if text is None:
+        return None
+    read = moment(text, option)
+    if isinstance(read, dt.timedelta):
+        raise typer.BadParameter("a time such as 2026-11-15 is needed", param_hint=option)
+    return read if read.tzinfo else read.replace(tzinfo=dt.UTC)
+
+
+def _fields(one: Change) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Change.__slots__}
+
+
+def _write(lines: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        json.dump(lines, sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+    elif lines:
+        writer = csv.DictWriter(sys.stdout, lines[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
