@@ -10,6 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED
 from thinkmeter.collector.dialects.fields import NUMBERS
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, closing, frame, frames
 from thinkmeter.schema import attributes as a
@@ -25,6 +26,9 @@ ODD_VALUES: Final[Mapping[str, Any]] = {
     "odd.none": None,
     "odd.list": ["a/b", "c"],
     "odd.mixed": [1, 2.5, False, b"x", None, [3, [4]]],
+    "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "hello"}]}]',
+    "gen_ai.output.messages": '[{"parts": [{"type": "reasoning", "content": "hm"}]}]',
+    "ai.response.reasoning": "hm",
     "odd.map": {"list": [1, "two"], "map": {"deep": 1}},
 }
 
@@ -36,11 +40,11 @@ def sample(signal: Signal) -> bytes:
     return b"".join([*parts, closing("canary")])
 
 
-def difference(client: Client, signal: Signal, tables: Mapping[str, str]) -> str:
+def difference(client: Client, signal: Signal, tables: Mapping[str, str], privacy: Privacy = NOTHING_KEPT) -> str:
     """Where the rows in those tables are not the ones that the reference decoder makes of the sample; '' if alike."""
     expected: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
     for part in frames(sample(signal)):
-        for table, rows in decode(signal, *body_of(part)).items():
+        for table, rows in decode(signal, *body_of(part), privacy).items():
             expected[table] += rows
     for table, rows in expected.items():
         found = in_order(stored(client, tables[table]))
@@ -115,6 +119,9 @@ def _traces() -> bytes:
             event.time_unix_nano = RECEIVED
             _fill(event.attributes, _evaluation(kind))
         event = span.events.add()
+        event.name = "gen_ai.user.message"
+        _fill(event.attributes, {"content": "hello", "gen_ai.system": "openai"})
+        event = span.events.add()
         event.name = "exception"
         _fill(event.attributes, {"exception.type": "CanaryError", **ODD_VALUES})
     return request.SerializeToString()
@@ -126,7 +133,7 @@ def _logs() -> bytes:
     _fill(resource_logs.resource.attributes, {a.SERVICE_NAME: "canary", "deployment.environment": "test"})
     scope_logs = resource_logs.scope_logs.add()
     scope_logs.scope.name = "canary"
-    for number, kind in enumerate(("verifier", "ground_truth", "other"), 1):
+    for number, kind in enumerate(("verifier", "ground_truth", "other", "content"), 1):
         record = scope_logs.log_records.add()
         record.time_unix_nano = RECEIVED - number if number != 1 else 0
         record.observed_time_unix_nano = RECEIVED
@@ -135,7 +142,7 @@ def _logs() -> bytes:
         record.span_id = number.to_bytes(8, "big")
         record.event_name = a.EVALUATION_EVENT if number == 1 else ""
         record.body.CopyFrom(_value([{"parts": [{"content": "nested"}]}, *ODD_VALUES.values()]))
-        name = a.EVALUATION_EVENT if number == 2 else "other"
+        name = {2: a.EVALUATION_EVENT, 4: "gen_ai.user.message"}.get(number, "other")
         _fill(record.attributes, {"event.name": name, **_evaluation(kind), **ODD_VALUES})
     return request.SerializeToString()
 

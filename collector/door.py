@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from thinkmeter.collector.compression import decompress
-from thinkmeter.collector.export import Export
+from thinkmeter.collector.export import Export, Limits
 from thinkmeter.collector.keys import Keys
 from thinkmeter.collector.otlp import protobuf_from_json
 from thinkmeter.collector.refusal import Deferred, Reason, Refused
@@ -65,6 +65,7 @@ class Door:
         self._spool = spool
         self._settings = settings
         self._telemetry = telemetry
+        self._limits = Limits(settings.max_attributes, settings.max_attribute_bytes)
         self._lock = threading.Lock()
         self._held = 0
 
@@ -121,7 +122,8 @@ class Door:
             Deferred: the memory, the spool or the disk is full.
         """
         with self.counting(export.name):
-            plain = decompress(body, encoding, self._settings.max_decompressed_bytes)
+            limits = self._settings
+            plain = decompress(body, encoding, limits.max_decompressed_bytes, limits.max_compression_ratio)
             if plain is not body:
                 room.take(len(plain))
             if media_type(content_type) == JSON:
@@ -138,10 +140,12 @@ class Door:
             raise
 
     def _keep(self, export: Export, body: bytes, project: str) -> Receipt:
-        checked = export.check(body)
+        checked = export.check(body, self._limits)
         self._telemetry.received.labels(export.name).inc(checked.items + sum(checked.rejected.values()))
         for reason, number in checked.rejected.items():
             self._telemetry.rejected.labels(export.name, reason).inc(number)
+        for kind, number in checked.odd.items():
+            self._telemetry.odd.labels(export.name, kind).inc(number)
         if export.signal is None or not checked.items:
             return Receipt(0, checked.rejected, None)
         stored = self._spool.append(export.signal, frame(checked.body, project, time.time_ns()), checked.items)

@@ -1,6 +1,7 @@
 """The three exports of OTLP, as data: what each is called and made of, and what of it cannot be stored."""
 
 import dataclasses
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -26,8 +27,32 @@ NO_SPAN_ID: Final = bytes(8)
 
 EXPLANATIONS: Final = {
     Reason.INVALID_ID: "trace_id must have 16 bytes and span_id 8, not all of them zero",
+    Reason.TOO_MANY_ATTRIBUTES: "more attributes than collector.max_attributes allows",
+    Reason.ATTRIBUTE_TOO_LONG: "an attribute longer than collector.max_attribute_bytes allows",
     Reason.NOT_STORED: "thinkmeter stores traces and logs, not metrics: stop exporting metrics to this endpoint",
 }
+
+
+Pruned = tuple[int, Mapping[Reason, int], Mapping[str, int]]
+
+AHEAD_NS: Final = 3600 * 10**9
+OLD_NS: Final = 365 * 86_400 * 10**9
+"""A span that ended later than so long after its receipt, or earlier than so long before, has a clock that is wrong."""
+
+
+class Limits(NamedTuple):
+    """How much one span or log record may hold.
+
+    Attributes:
+        attributes: how many attributes.
+        attribute_bytes: length of one attribute, name and value.
+    """
+
+    attributes: int
+    attribute_bytes: int
+
+
+UNLIMITED: Final = Limits(2**31, 2**31)
 
 
 class Checked(NamedTuple):
@@ -37,11 +62,13 @@ class Checked(NamedTuple):
         body: what can be stored of it; the bytes that came, where that is all.
         items: spans or log records in it.
         rejected: items that were taken out, by reason.
+        odd: items whose clock seems wrong, by kind: `ahead`, `old`, `reversed`.
     """
 
     body: bytes
     items: int
     rejected: Mapping[Reason, int]
+    odd: Mapping[str, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +83,8 @@ class Export:
         response: the message that answers it.
         rejected_field: of `partial_success`, the number of items that were not taken.
         signal: the kind of segment that it goes to; None if it is not stored.
-        prune: takes out of a request what cannot be stored; the items that were in it, and the rejected by reason.
+        prune: takes out of a request what cannot be stored; the items that were in it, the rejected by reason and
+            the odd by kind.
     """
 
     name: str
@@ -66,10 +94,10 @@ class Export:
     response: type[Message]
     rejected_field: str
     signal: Signal | None
-    prune: Callable[[Any], tuple[int, Mapping[Reason, int]]]
+    prune: Callable[[Any, Limits], Pruned]
 
-    def check(self, body: bytes) -> Checked:
-        """Read a request and take out of it what cannot be stored.
+    def check(self, body: bytes, limits: Limits = UNLIMITED) -> Checked:
+        """Read a request and take out of it what cannot be stored, or is beyond the limits.
 
         Raises:
             Refused: the bytes are no such message.
@@ -79,11 +107,13 @@ class Export:
         except DecodeError as error:
             problem = str(error).rpartition(": ")[2]
             raise Refused(Reason.MALFORMED, f"the body is no {self.request.__name__}: {problem}") from None
-        count, rejected = self.prune(request)
+        if len(body) <= limits.attribute_bytes:
+            limits = limits._replace(attribute_bytes=UNLIMITED.attribute_bytes)
+        count, rejected, odd = self.prune(request, limits)
         items = count - sum(rejected.values())
         if items and (rejected or not _only_field_1(body)):
             body = _rewritten(request)
-        return Checked(body, items, rejected)
+        return Checked(body, items, rejected, odd)
 
     def reply(self, rejected: Mapping[Reason, int]) -> Message:
         """The answer to a request of which these items were not taken."""
@@ -127,8 +157,23 @@ def _rewritten(request: Message) -> bytes:
     return bytes(clean.SerializeToString())
 
 
-def _prune_spans(request: ExportTraceServiceRequest) -> tuple[int, Mapping[Reason, int]]:
+def _beyond(item: Any, limits: Limits) -> Reason | None:
+    """Which limit a span or log record is beyond."""
+    attributes = item.attributes
+    if len(attributes) > limits.attributes:
+        return Reason.TOO_MANY_ATTRIBUTES
+    longest = limits.attribute_bytes
+    if longest < UNLIMITED.attribute_bytes and item.ByteSize() > longest:
+        if any(attribute.ByteSize() > longest for attribute in attributes):
+            return Reason.ATTRIBUTE_TOO_LONG
+    return None
+
+
+def _prune_spans(request: ExportTraceServiceRequest, limits: Limits) -> Pruned:
     count = 0
+    odd: Counter[str] = Counter()
+    now = time.time_ns()
+    oldest, latest = now - OLD_NS, now + AHEAD_NS
     rejected: Counter[Reason] = Counter()
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
@@ -140,24 +185,41 @@ def _prune_spans(request: ExportTraceServiceRequest) -> tuple[int, Mapping[Reaso
                 if len(trace_id) != 16 or len(span_id) != 8 or trace_id == NO_TRACE_ID or span_id == NO_SPAN_ID:
                     rejected[Reason.INVALID_ID] += 1
                     bad.append(position)
+                    continue
+                if reason := _beyond(span, limits):
+                    rejected[reason] += 1
+                    bad.append(position)
+                    continue
+                start, end = span.start_time_unix_nano, span.end_time_unix_nano
+                if not oldest < start <= end < latest:
+                    odd["reversed" if end < start else "ahead" if end >= latest else "old"] += 1
             for position in reversed(bad):
                 del spans[position]
-    return count, rejected
+    return count, rejected, odd
 
 
-def _count_log_records(request: ExportLogsServiceRequest) -> tuple[int, Mapping[Reason, int]]:
-    scopes = (scope_logs for resource_logs in request.resource_logs for scope_logs in resource_logs.scope_logs)
-    return sum(len(scope_logs.log_records) for scope_logs in scopes), {}
+def _prune_log_records(request: ExportLogsServiceRequest, limits: Limits) -> Pruned:
+    count = 0
+    rejected: Counter[Reason] = Counter()
+    for resource_logs in request.resource_logs:
+        for scope_logs in resource_logs.scope_logs:
+            records = scope_logs.log_records
+            count += len(records)
+            for position in reversed(range(len(records))):
+                if reason := _beyond(records[position], limits):
+                    rejected[reason] += 1
+                    del records[position]
+    return count, rejected, {}
 
 
-def _prune_metrics(request: ExportMetricsServiceRequest) -> tuple[int, Mapping[Reason, int]]:
+def _prune_metrics(request: ExportMetricsServiceRequest, limits: Limits) -> Pruned:
     points = 0
     for resource_metrics in request.resource_metrics:
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 kind = metric.WhichOneof("data")
                 points += len(getattr(metric, kind).data_points) if kind else 0
-    return points, {Reason.NOT_STORED: points} if points else {}
+    return points, {Reason.NOT_STORED: points} if points else {}, {}
 
 
 TRACES: Final = Export(
@@ -178,7 +240,7 @@ LOGS: Final = Export(
     ExportLogsServiceResponse,
     "rejected_log_records",
     Signal.LOGS,
-    _count_log_records,
+    _prune_log_records,
 )
 METRICS: Final = Export(
     "metrics",

@@ -19,6 +19,7 @@ from thinkmeter.collector.export import EXPORTS, Export
 from thinkmeter.collector.refusal import STATUS, Deferred, Refused
 from thinkmeter.collector.settings import CollectorSettings, Scope
 from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.collector.tls import grpc_credentials
 from thinkmeter.schema.errors import ThinkmeterError
 
 STOP_TIMEOUT_S = 5
@@ -36,12 +37,13 @@ class GrpcServer:
         """Open the port and serve.
 
         Raises:
-            ThinkmeterError: the port cannot be opened.
+            ThinkmeterError: the port cannot be opened, or a TLS file cannot be used.
         """
         self._door = door
         self._settings = settings
         self._telemetry = telemetry
         self._workers = workers
+        self._credentials = grpc_credentials(settings)
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         started: Future[int] = Future()
@@ -68,7 +70,11 @@ class GrpcServer:
         server.add_generic_rpc_handlers([self._handler(export) for export in EXPORTS])
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         try:
-            port = server.add_insecure_port(f"{host}:{self._settings.grpc_port}")
+            address = f"{host}:{self._settings.grpc_port}"
+            if self._credentials is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, self._credentials)
         except RuntimeError:
             started.set_exception(self._unopened())
             return

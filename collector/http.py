@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thinkmeter.collector.compression import decompress
+from thinkmeter.collector.connection import Connection
 from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt, Room, media_type
 from thinkmeter.collector.export import EXPORTS, LOGS, Export
 from thinkmeter.collector.health import Health
@@ -30,6 +31,7 @@ from thinkmeter.collector.quota import KINDS, Quotas
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason, Refused
 from thinkmeter.collector.settings import CollectorSettings, Scope
 from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.collector.tls import http_options
 from thinkmeter.schema.errors import ThinkmeterError
 
 LABELS = "labels"
@@ -58,7 +60,7 @@ class HttpServer:
         """Open the port and serve.
 
         Raises:
-            ThinkmeterError: the port cannot be opened.
+            ThinkmeterError: the port cannot be opened, or a TLS file cannot be used.
         """
         self._door = door
         self._settings = settings
@@ -66,6 +68,7 @@ class HttpServer:
         self._health = health
         self._quotas = quotas
         self._workers = workers
+        tls = http_options(settings)
         listening = _listen(settings.host, settings.http_port)
         self.port: int = listening.getsockname()[1]
         routes = [
@@ -81,7 +84,7 @@ class HttpServer:
             uvicorn.Config(
                 Starlette(routes=routes),
                 loop="uvloop",
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -90,6 +93,7 @@ class HttpServer:
                 proxy_headers=False,
                 timeout_keep_alive=65,  # longer than the pause between the exports of a sender
                 timeout_graceful_shutdown=STOP_TIMEOUT_S,
+                **tls,
             )
         )
         self._thread = threading.Thread(target=self._server.run, args=([listening],), name="http", daemon=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -11,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Err
 
 from thinkmeter.collector.canary import difference, sample
 from thinkmeter.collector.pipeline import PROTO, Settings, create, drop, existing, faster_planning, objects
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, frames
 from thinkmeter.schema.errors import PermanentError, RetryableError
@@ -89,7 +91,7 @@ PASSING_CODES: Final = frozenset(
 MESSAGE: Final = "Segment"
 CANARY: Final = "canary"
 ABANDONED_S: Final = 3600
-"""A canary's tables that are older were left by a start that was cut off."""
+"""Tables that are older are nobody's: of a canary that was cut off, or of a definition that was replaced."""
 
 
 class Insertion:
@@ -106,13 +108,15 @@ class Insertion:
         settings: Settings,
         types: Mapping[str, Mapping[str, str]],
         reason: str = "",
+        privacy: Privacy = NOTHING_KEPT,
     ) -> None:
-        """Keep what every insert needs: source tables, settings, and types of the columns of each table."""
+        """Keep what every insert needs: source tables, settings, types of the tables' columns, what content is kept."""
         self.native = not reason
         self.reason = reason
         self._sources = sources
         self._settings = settings
         self._types = types
+        self._privacy = privacy
 
     def insert_segment(
         self, client: Client, signal: Signal, segment: bytes, segment_id: str, settings: Settings | None = None
@@ -178,7 +182,7 @@ class Insertion:
     ) -> None:
         rows: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
         for part in parts:
-            for table, made in decode(signal, *body_of(part)).items():
+            for table, made in decode(signal, *body_of(part), self._privacy).items():
                 rows[table] += made
         for table, made in rows.items():
             if made:
@@ -194,7 +198,7 @@ class Insertion:
                     )
 
 
-def install(client: Client, embedded: bool) -> Insertion:
+def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> Insertion:
     """Make the store ready to decode segments, and see whether it decodes them as the reference decoder does.
 
     The tables and views that do it bear in their names the hash of all that their rows depend on: their definition,
@@ -206,6 +210,7 @@ def install(client: Client, embedded: bool) -> Insertion:
         client: a client of the migrated database.
         embedded: whether the store is our own child process: it reads the schema of segments from a file, and the
             rows it acknowledges are made to last, which is up to the operator elsewhere.
+        privacy: what of the content of calls is kept.
 
     Raises:
         RetryableError: the store is not there, or not now.
@@ -218,22 +223,23 @@ def install(client: Client, embedded: bool) -> Insertion:
                 _make_durable(client, table)
         else:
             settings["format_schema_source"] = "string"
-        wanted = _wanted(client, types)
+        wanted = _wanted(client, types, privacy)
         sources = {signal: next(iter(made)) for signal, made in wanted.items()}
         names = {name for made in wanted.values() for name in made}
         if names <= existing(client, "otlp\\_%").keys():
-            return Insertion(sources, settings, types)
-        if reason := _canary(client, settings, types):
+            return Insertion(sources, settings, types, privacy=privacy)
+        if reason := _canary(client, settings, types, privacy):
             log.warning("the store does not decode OTLP as it should, so Python does, more slowly: %s", reason)
-            return Insertion({}, settings, types, reason)
+            return Insertion({}, settings, types, reason, privacy)
         for made in wanted.values():
             create(client, made)
         if embedded:
-            drop(client, existing(client, "otlp\\_%").keys() - names)
-    return Insertion(sources, settings, types)
+            old = {name for name, age_s in existing(client, "otlp\\_%").items() if age_s > ABANDONED_S}
+            drop(client, old - names)
+    return Insertion(sources, settings, types, privacy=privacy)
 
 
-def is_installed(client: Client) -> bool:
+def is_installed(client: Client, privacy: Privacy = NOTHING_KEPT) -> bool:
     """Whether the tables and views through which this version inserts stand in the store; changes nothing.
 
     Raises:
@@ -241,16 +247,16 @@ def is_installed(client: Client) -> bool:
     """
     with _told("the store could not be asked", refuses=False):
         types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
-        names = {name for made in _wanted(client, types).values() for name in made}
+        names = {name for made in _wanted(client, types, privacy).values() for name in made}
         return names <= existing(client, "otlp\\_%").keys()
 
 
-def _wanted(client: Client, types: Mapping[str, Mapping[str, str]]) -> dict[Signal, dict[str, str]]:
+def _wanted(client: Client, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> dict[Signal, dict[str, str]]:
     depends_on = f"{client.server_version} {types}"
-    return {signal: objects(signal, depends_on) for signal in Signal}
+    return {signal: objects(signal, depends_on, privacy=privacy) for signal in Signal}
 
 
-def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]]) -> str:
+def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> str:
     """How the store decodes a sample otherwise than the reference decoder; '' if alike.
 
     Everything is as in production but for the tables at the end, which lie in memory and are dropped.
@@ -262,11 +268,11 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             targets = {table: f"{prefix}{signal}_{table}" for table in TABLES[signal]}
             for table, target in targets.items():
                 client.command(f"CREATE TABLE {target} ENGINE = Memory AS SELECT * FROM {table} WHERE false")
-            made = objects(signal, "", prefix, targets)
+            made = objects(signal, "", prefix, targets, privacy)
             create(client, made)
             trial = Insertion({signal: next(iter(made))}, settings, types)
             trial.insert_natively(client, signal, sample(signal), prefix)
-            if found := difference(client, signal, targets):
+            if found := difference(client, signal, targets, privacy):
                 return found
     except (PermanentError, RetryableError, ClickHouseError) as error:
         if _is_passing(error.__cause__ or error):
@@ -312,8 +318,13 @@ def _told(what: str, refuses: bool = True) -> Iterator[None]:
     except ClickHouseError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
         if refuses and (_code(error) in REFUSED_CODES or isinstance(error, DataError)):
-            raise PermanentError(f"{what}: {reason}") from error
+            raise PermanentError(f"{what}: {_told_without_data(reason)}") from error
         raise RetryableError(f"{what}: {reason}") from error
+
+
+def _told_without_data(message: str) -> str:
+    """What the store said, without what it quotes: that may be content, and this goes to the log and the quarantine."""
+    return re.sub(r"'[^']*'?|\"[^\"]*\"?", "'...'", message)
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector import view, wire
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES
 from thinkmeter.collector.segment import Signal
 
@@ -25,7 +27,11 @@ PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for 
 
 
 def objects(
-    signal: Signal, depends_on: str, prefix: str = "", targets: Mapping[str, str] | None = None
+    signal: Signal,
+    depends_on: str,
+    prefix: str = "",
+    targets: Mapping[str, str] | None = None,
+    privacy: Privacy = NOTHING_KEPT,
 ) -> dict[str, str]:
     """Tables and views of a signal: name -> statement that makes it, first the table that segments go into.
 
@@ -34,14 +40,16 @@ def objects(
         depends_on: what the names are to depend on beside the definitions.
         prefix: what the names begin with.
         targets: other tables to fill than those of the schema.
+        privacy: what of the content is kept; it is part of the definitions.
     """
     if signal is Signal.TRACES:
-        structure, row, rows_of = wire.traces_structure(), view.SPAN_ROW, view.span_rows
+        structure, row = wire.traces_structure(), view.SPAN_ROW
     else:
-        structure, row, rows_of = wire.logs_structure(), view.RECORD_ROW, view.record_rows
+        structure, row = wire.logs_structure(), view.RECORD_ROW
+    rows_of = partial(view.span_rows if signal is Signal.TRACES else view.record_rows, privacy=privacy)
     selects: dict[str, Callable[[str], str]] = {
-        "spans": view.spans,
-        "log_records": view.log_records,
+        "spans": partial(view.spans, privacy=privacy),
+        "log_records": partial(view.log_records, privacy=privacy),
         "verdicts": lambda rows: view.verdicts(rows, signal),
         "labels": lambda rows: view.labels(rows, signal),
     }

@@ -6,19 +6,20 @@ decode at all or refuses bytes that Python can read.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from thinkmeter.collector import view
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.meaning import Attributes, Said, count, first_of_each, lower, number
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.value import attributes_of, json_string, text_of
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH
@@ -38,15 +39,17 @@ INHERITED: Final = (a.REQUEST_ID, a.ATTEMPT, a.SAMPLE)
 """What an evaluation that is an event of a span takes from the span where it does not say it."""
 
 
-def decode(signal: Signal, body: bytes, project: str, received_unix_nano: int) -> dict[str, list[Row]]:
-    """Rows of each table that an export request makes.
+def decode(
+    signal: Signal, body: bytes, project: str, received_unix_nano: int, privacy: Privacy = NOTHING_KEPT
+) -> dict[str, list[Row]]:
+    """Rows of each table that an export request makes, without the content that is not kept.
 
     Raises:
         PermanentError: the body is no such request.
     """
     rows: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
     try:
-        made = (_of_traces if signal is Signal.TRACES else _of_logs)(body, project, received_unix_nano)
+        made = (_of_traces if signal is Signal.TRACES else _of_logs)(body, project, received_unix_nano, privacy)
         for table, row in made:
             rows[table].append(row)
     except DecodeError as error:
@@ -54,42 +57,68 @@ def decode(signal: Signal, body: bytes, project: str, received_unix_nano: int) -
     return rows
 
 
-def _of_traces(body: bytes, project: str, received: int) -> Iterator[tuple[str, Row]]:
+def _of_traces(body: bytes, project: str, received: int, privacy: Privacy) -> Iterator[tuple[str, Row]]:
     for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
-        resource = first_of_each(attributes_of(resource_spans.resource.attributes, RESOURCE_DEPTH))
+        resource = first_of_each(_texts(resource_spans.resource.attributes, RESOURCE_DEPTH, privacy))
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                row, said = _span(span, scope_spans.scope, resource, received)
-                yield "spans", {"project": project, **row}
+                row, said = _span(span, scope_spans.scope, resource, received, privacy)
+                yield "spans", {"project": project, **row, **_kept(row, span, said, project, privacy)}
                 for event in span.events:
                     if event.name == a.EVALUATION_EVENT:
-                        own = attributes_of(event.attributes, EVENT_DEPTH)
+                        own = _texts(event.attributes, EVENT_DEPTH, privacy)
                         inherited = [(name, value) for name, value in said.attributes if name in INHERITED]
                         time = _first_time(received, event.time_unix_nano, *_times(span))
                         yield _evaluation([*own, *inherited], row, time, project)
 
 
-def _of_logs(body: bytes, project: str, received: int) -> Iterator[tuple[str, Row]]:
+def _of_logs(body: bytes, project: str, received: int, privacy: Privacy) -> Iterator[tuple[str, Row]]:
     for resource_logs in ExportLogsServiceRequest.FromString(body).resource_logs:
-        resource = first_of_each(attributes_of(resource_logs.resource.attributes, RESOURCE_DEPTH))
+        resource = first_of_each(_texts(resource_logs.resource.attributes, RESOURCE_DEPTH, privacy))
         for scope_logs in resource_logs.scope_logs:
             for record in scope_logs.log_records:
-                attributes = attributes_of(record.attributes, LOG_DEPTH)
-                row = _record(record, attributes, scope_logs.scope, resource, received)
-                yield "log_records", {"project": project, **row}
+                attributes = _texts(record.attributes, LOG_DEPTH, privacy)
+                row = _record(record, attributes, scope_logs.scope, resource, received, privacy)
+                texts = [value for _, value in attributes]
+                kept = {
+                    "attributes": privacy.attributes(project, row["attributes"], texts),
+                    "body": privacy.body(project, row["event_name"], row["body"], texts),
+                }
+                yield "log_records", {"project": project, **row, **kept}
                 if row["event_name"] == a.EVALUATION_EVENT:
                     yield _evaluation(attributes, row, row["time"], project)
 
 
-def _span(span: Span, scope: InstrumentationScope, resource: dict[str, str], received: int) -> tuple[Row, Said]:
-    said = Said(scope.name, attributes_of(span.attributes, SPAN_DEPTH))
+def _kept(row: Row, span: Span, said: Said, project: str, privacy: Privacy) -> Row:
+    """The columns of a span that hold what anyone may put there, without the content that is not kept."""
+    return {
+        "attributes": privacy.attributes(project, row["attributes"], [value for _, value in said.attributes]),
+        "event_attributes": [
+            privacy.event(
+                project, event.name, told, [value for _, value in _texts(event.attributes, EVENT_DEPTH, privacy)]
+            )
+            for event, told in zip(span.events, row["event_attributes"], strict=True)
+        ],
+    }
+
+
+def _texts(pairs: Iterable[KeyValue], depth: int, privacy: Privacy) -> list[tuple[str, str]]:
+    attributes = attributes_of(pairs, depth)
+    return [(name, privacy.redacted(value)) for name, value in attributes] if privacy.redact else attributes
+
+
+def _span(
+    span: Span, scope: InstrumentationScope, resource: dict[str, str], received: int, privacy: Privacy
+) -> tuple[Row, Said]:
+    failed = span.status.code == Status.STATUS_CODE_ERROR
+    said = Said(scope.name, _texts(span.attributes, SPAN_DEPTH, privacy), failed)
     usage = said.usage
     start, end = _times(span)
     time = _first_time(received, start, end)
     lasted = _is_time(start, received) and _is_time(end, received) and end > start
     tier, attempt = said.count("tier"), said.count("attempt")
     answer_s = said.number("time_to_first_answer_s")
-    events = [first_of_each(attributes_of(event.attributes, EVENT_DEPTH)) for event in span.events]
+    events = [first_of_each(_texts(event.attributes, EVENT_DEPTH, privacy)) for event in span.events]
     return {
         "received": received,
         "trace_id": _id(span.trace_id),
@@ -101,7 +130,7 @@ def _span(span: Span, scope: InstrumentationScope, resource: dict[str, str], rec
         "time": time,
         "duration_ns": end - start if lasted else 0,
         "status": _enumerated(span.status.code, view.STATUSES),
-        "status_message": span.status.message,
+        "status_message": privacy.redacted(span.status.message),
         "scope_name": scope.name,
         "scope_version": scope.version,
         **_resource_columns(resource),
@@ -129,17 +158,40 @@ def _span(span: Span, scope: InstrumentationScope, resource: dict[str, str], rec
         "time_to_first_answer_ms": None if answer_s is None else answer_s * 1000,
         "finish_reason": said.finish_reason,
         "sampling_probability": _kept_share(said.number("sampling_probability"), span.trace_state),
-        "attributes": said.kept,
+        "attributes": _marked(said.kept, _odd(span, said, received)),
         "event_times": [_first_time(time, event.time_unix_nano, received=received) for event in span.events],
         "event_names": [event.name for event in span.events],
         "event_attributes": events,
     }, said
 
 
+def _odd(span: Span, said: Said, received: int) -> str:
+    """The kinds of oddity of a span, between commas."""
+    start, end = _times(span)
+    timed = _is_time(start, received), _is_time(end, received)
+    names = [name for name, _ in said.attributes]
+    odd = {
+        "count": said.odd_count,
+        "duplicate": len(names) != len(set(names)),
+        "time": not timed[0] or (end != 0 and not timed[1]),
+        "duration": all(timed) and end < start,
+    }
+    return ",".join(kind for kind, is_so in odd.items() if is_so)
+
+
+def _marked(attributes: dict[str, str], odd: str) -> dict[str, str]:
+    return {f.ODD: odd, **attributes} if odd else attributes
+
+
 def _record(
-    record: LogRecord, attributes: Attributes, scope: InstrumentationScope, resource: dict[str, str], received: int
+    record: LogRecord,
+    attributes: Attributes,
+    scope: InstrumentationScope,
+    resource: dict[str, str],
+    received: int,
+    privacy: Privacy,
 ) -> Row:
-    body = text_of(record.body, LOG_DEPTH)
+    body = privacy.redacted(text_of(record.body, LOG_DEPTH))
     trace_id, span_id = _id(record.trace_id), _id(record.span_id)
     level = record.severity_number
     told = [trace_id, span_id, record.event_name, str(level), record.severity_text, body, scope.name]
@@ -211,6 +263,8 @@ def _first_chunk_ms(span: Span, said: Said, received: int) -> float | None:
     told_s = said.number("time_to_first_chunk_s")
     if told_s is not None:
         return told_s * 1000
+    if (told_ms := said.number("time_to_first_chunk_ms")) is not None:
+        return told_ms
     start = span.start_time_unix_nano
     for name in f.FIRST_CHUNK_EVENTS:
         at = next((event.time_unix_nano for event in span.events if event.name == name), 0)

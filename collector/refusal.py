@@ -13,6 +13,7 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     TOO_LARGE = "too_large"
+    COMPRESSION_RATIO = "compression_ratio"
     UNSUPPORTED_TYPE = "unsupported_type"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     BUSY = "busy"
@@ -22,6 +23,8 @@ class Reason(StrEnum):
     STOPPING = "stopping"
     # of single spans or rows; the rest of their request is taken
     INVALID_ID = "invalid_id"
+    TOO_MANY_ATTRIBUTES = "too_many_attributes"
+    ATTRIBUTE_TOO_LONG = "attribute_too_long"
     INVALID_ROW = "invalid_row"
     NOT_STORED = "not_stored"
 
@@ -31,6 +34,7 @@ STATUS: Final = {
     Reason.UNAUTHENTICATED: (401, "UNAUTHENTICATED"),
     Reason.FORBIDDEN: (403, "PERMISSION_DENIED"),
     Reason.TOO_LARGE: (413, "RESOURCE_EXHAUSTED"),
+    Reason.COMPRESSION_RATIO: (413, "RESOURCE_EXHAUSTED"),
     Reason.UNSUPPORTED_TYPE: (415, "INVALID_ARGUMENT"),
     Reason.UNSUPPORTED_ENCODING: (415, "INVALID_ARGUMENT"),
     Reason.BUSY: (429, "UNAVAILABLE"),

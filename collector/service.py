@@ -13,7 +13,8 @@ from thinkmeter.collector.door import Door
 from thinkmeter.collector.grpc import GrpcServer
 from thinkmeter.collector.health import Health
 from thinkmeter.collector.http import HttpServer
-from thinkmeter.collector.keys import Keys
+from thinkmeter.collector.keys import KeyFile, Keys
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.quarantine import Quarantine
 from thinkmeter.collector.quota import Quotas
 from thinkmeter.collector.segment import Signal
@@ -47,6 +48,8 @@ class Collector:
         data_dir: Path,
         settings: CollectorSettings | None = None,
         keys: Sequence[KeySettings] = (),
+        privacy: Privacy = NOTHING_KEPT,
+        key_file: KeyFile | None = None,
     ) -> None:
         """Prepare; nothing runs before `start`.
 
@@ -55,6 +58,8 @@ class Collector:
             data_dir: of the spool and the quarantine.
             settings: `[collector]` of the configuration.
             keys: `[[auth.keys]]`; none means that only this machine may connect.
+            privacy: `[privacy]`: what of the content of calls is stored.
+            key_file: where the keys come from, to be read again when it changes.
 
         Raises:
             ThinkmeterError: the host needs keys, or a key cannot be found.
@@ -63,7 +68,8 @@ class Collector:
         self._data_dir = data_dir
         self._settings = settings or CollectorSettings()
         refuse_open_door(self._settings, keys)
-        self._keys = Keys(keys)
+        self._keys = Keys(keys, file=key_file)
+        self._privacy = privacy
         self._running = ExitStack()
         self._writers: list[Writer] = []
         self.telemetry = Telemetry()
@@ -80,7 +86,8 @@ class Collector:
             self._spool = Spool(self._data_dir / "spool", self._settings, self.telemetry)
             quarantine = Quarantine(self._data_dir / "quarantine", self.telemetry)
             self._writers = [
-                Writer(signal, self._spool, self._address, quarantine, self.telemetry) for signal in Signal
+                Writer(signal, self._spool, self._address, quarantine, self.telemetry, self._privacy)
+                for signal in Signal
             ]
             started.callback(self._drain)
             workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="door")

@@ -17,6 +17,7 @@ class Telemetry:
         self.received = self._counter("received_items", "items that reached the door readable", signal)
         self.accepted = self._counter("accepted_items", "items acknowledged, on disk", signal)
         self.rejected = self._counter("rejected_items", "items refused within a request", [*signal, "reason"])
+        self.odd = self._counter("odd_items", "items taken whose clock seems wrong", [*signal, "kind"])
         self.refused = self._counter("refused_requests", "requests refused or put off as a whole", [*signal, "reason"])
         self.requests = self._counter("requests", "requests by protocol", [*signal, "protocol"])
         self.written = self._counter("written_items", "items that the store has", signal)

@@ -15,6 +15,7 @@ from typing import Final
 
 from thinkmeter.collector.dialects import expressions
 from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.sql import layered, listed, quoted, selected
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
@@ -51,34 +52,35 @@ RECORD_ROW: Final = (
 """Columns of what lies between: OTLP flat, times in nanoseconds since 1970, ids in hex."""
 
 
-def span_rows(segments: str) -> str:
-    """Segments of spans -> one row a span."""
+def span_rows(segments: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Segments of spans -> one row a span, redacted."""
+    event_text = privacy.redacted_sql(text("v", EVENT_DEPTH))
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name, scope_version,
   {_id("s.trace_id")} AS trace_id, {_id("s.span_id")} AS span_id, {_id("s.parent_span_id")} AS parent_span_id,
   s.trace_state AS trace_state, s.name AS name, s.kind AS kind_code, s.start AS start_nano, s.end AS end_nano,
-  s.status.code AS status_code, s.status.message AS status_message,
+  s.status.code AS status_code, {privacy.redacted_sql("s.status.message")} AS status_message,
   s.attributes.key AS keys,
-  {texts("s.attributes.value", SPAN_DEPTH)} AS texts,
+  {_redacted(texts("s.attributes.value", SPAN_DEPTH), privacy)} AS texts,
   s.events.time AS event_nanos, s.events.name AS event_names, s.events.attributes.key AS event_keys,
-  arrayMap(e -> arrayMap(v -> {text("v", EVENT_DEPTH)}, e.value), s.events.attributes) AS event_texts
-FROM ({_unnested(segments, "spans", "s")})"""
+  arrayMap(e -> arrayMap(v -> {event_text}, e.value), s.events.attributes) AS event_texts
+FROM ({_unnested(segments, "spans", "s", privacy)})"""
 
 
-def record_rows(segments: str) -> str:
-    """Segments of log records -> one row a record."""
+def record_rows(segments: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Segments of log records -> one row a record, redacted."""
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name,
   r.time AS record_nano, r.observed AS observed_nano, r.severity AS severity_code, r.severity_text AS severity_text,
-  {text("r.body", LOG_DEPTH)} AS body,
+  {privacy.redacted_sql(text("r.body", LOG_DEPTH))} AS body,
   {_id("r.trace_id")} AS trace_id, {_id("r.span_id")} AS span_id, r.event_name AS own_event_name,
   r.attributes.key AS keys,
-  {texts("r.attributes.value", LOG_DEPTH)} AS texts
-FROM ({_unnested(segments, "records", "r")})"""
+  {_redacted(texts("r.attributes.value", LOG_DEPTH), privacy)} AS texts
+FROM ({_unnested(segments, "records", "r", privacy)})"""
 
 
-def spans(rows: str) -> str:
-    """Rows of spans -> the table `spans`."""
+def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Rows of spans -> the table `spans`, without the content that is not kept."""
     exception = "indexOf(event_names, 'exception')"
     first_chunk = [f"event_nanos[indexOf(event_names, {quoted(event)})]" for event in f.FIRST_CHUNK_EVENTS]
     around = {
@@ -86,31 +88,45 @@ def spans(rows: str) -> str:
         "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
         "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
         "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
-        "keeps": expressions.kept(),
+        "keeps": expressions.kept(privacy.stays_sql("key", "value", "flat")),
+        "event_keeps": _event_keeps(privacy),
+        "odd": f"arrayStringConcat(arrayFilter(kind -> kind != '', [{', '.join(_oddities())}]), ',')",
     }
     *layers, counted = [*expressions.reading(), *expressions.meaning()]
+    if privacy.looks_into:
+        layers[0] = {**layers[0], "flat": privacy.flat_sql("texts")}
     return layered(rows, _columns(SPAN_ROW), [*layers, {**counted, **around}, _span_columns()])
 
 
-def log_records(rows: str) -> str:
-    """Rows of log records -> the table `log_records`."""
+def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Rows of log records -> the table `log_records`, without the content that is not kept."""
+    flat = privacy.flat_sql("texts")
+    stays = privacy.stays_sql("key", "value", "flat")
+    if privacy.looks_into:
+        kept = f"arrayMap((key, value, flat) -> {stays}, keys, texts, arrayWithConstant(length(keys), {flat}))"
+    else:
+        kept = f"arrayMap(key -> {stays}, keys)"
+    carries = privacy.carries_sql(_event_name())
+    body_stays = privacy.stays_whole_sql(f"{flat} OR {privacy.part_sql('r.body')}")
     columns = {
-        **_same("project", "trace_id", "span_id", "body", "scope_name", "resource_attributes"),
+        **_same("project", "trace_id", "span_id", "scope_name", "resource_attributes"),
+        "body": f"if({carries} AND NOT ({body_stays}), '', r.body)",
         "received": _time("received_nano"),
         "time": _time(_first_time("record_nano", "observed_nano")),
         "event_name": _event_name(),
         "severity": f"multiIf(severity_text != '', severity_text, severity_code BETWEEN 1 AND 24,"
         f" [{listed(SEVERITIES)}][intDiv(severity_code - 1, 4) + 1], '')",
         **_resource_columns(),
-        "attributes": "mapFromArrays(keys, texts)",
+        "attributes": f"mapFromArrays(arrayFilter((key, keep) -> keep, keys, {kept}),"
+        f" arrayFilter((value, keep) -> keep, texts, {kept}))",
         # a JSON list is unambiguous; it holds everything that tells one record from another
         "content_hash": "halfMD5(toJSONString(arrayConcat([trace_id, span_id, own_event_name, toString(severity_code),"
-        " severity_text, body, scope_name], keys, texts)))",
+        " severity_text, r.body, scope_name], keys, texts)))",
     }
     return f"""
 SELECT
   {selected(columns)}
-FROM {rows}"""
+FROM {rows} AS r"""
 
 
 def verdicts(rows: str, signal: Signal) -> str:
@@ -182,8 +198,10 @@ def _span_columns() -> dict[str, str]:
         "budget_tokens": "if(meant_budget >= 0, toInt64(meant_budget), NULL)",
         "thinking_source": "if(meant_class = 'inference', source, '')",
         "reported_cost_usd": "multiIf(said_reported_cost_usd >= 0, said_reported_cost_usd,"
-        f" said_reported_cost_ticks >= 0, said_reported_cost_ticks / {f.TICKS_PER_USD}, NULL)",
+        f" said_reported_cost_ticks >= 0, said_reported_cost_ticks / {f.TICKS_PER_USD},"
+        " cost_told >= 0, cost_told, NULL)",
         "time_to_first_chunk_ms": "multiIf(said_time_to_first_chunk_s >= 0, said_time_to_first_chunk_s * 1000,"
+        " said_time_to_first_chunk_ms >= 0, said_time_to_first_chunk_ms,"
         f" {_is_time('start_nano')} AND {_is_time('first_chunk_nano')} AND first_chunk_nano > start_nano,"
         " (first_chunk_nano - start_nano) / 1000000, NULL)",
         "time_to_first_answer_ms": "if(said_time_to_first_answer_s >= 0, said_time_to_first_answer_s * 1000, NULL)",
@@ -192,11 +210,45 @@ def _span_columns() -> dict[str, str]:
         f" exception_type != '', exception_type, {quoted(NO_ERROR_TYPE)})",
         "sampling_probability": "multiIf(said_sampling_probability > 0 AND said_sampling_probability <= 1,"
         f" said_sampling_probability, dropped != '', nullIf({KEPT_SHARE}, 0), NULL)",
-        "attributes": "mapFromArrays(arrayFilter((key, keep) -> keep, keys, keeps),"
-        " arrayFilter((value, keep) -> keep, texts, keeps))",
+        "attributes": f"mapFromArrays({_marked('arrayFilter((key, keep) -> keep, keys, keeps)', quoted(f.ODD))},"
+        f" {_marked('arrayFilter((value, keep) -> keep, texts, keeps)', 'odd')})",
         "event_times": f"arrayMap(at -> {_time('if(' + _is_time('at') + ', at, span_nano)')}, event_nanos)",
-        "event_attributes": "arrayMap((names, values) -> mapFromArrays(names, values), event_keys, event_texts)",
+        "event_attributes": "arrayMap((names, values, keeps) -> mapFromArrays("
+        "arrayFilter((name, keep) -> keep, names, keeps), arrayFilter((value, keep) -> keep, values, keeps)),"
+        " event_keys, event_texts, event_keeps)",
     }
+
+
+def _event_keeps(privacy: Privacy) -> str:
+    """For every attribute of every event whether it may stay."""
+    flat = privacy.flat_sql("values")
+    holds = f"{flat} OR arrayExists(value -> {privacy.part_sql('value')}, values)"
+    whole = f"NOT {privacy.carries_sql('event')} OR ({privacy.stays_whole_sql(holds)})"
+    stays = f"{privacy.stays_sql('key', 'value', 'flat')} AND (whole OR {privacy.of_event_sql('key')})"
+    return (
+        f"arrayMap((event, names, values) -> arrayMap((key, value, flat, whole) -> {stays}, names, values,"
+        f" arrayWithConstant(length(names), {flat}), arrayWithConstant(length(names), {whole})),"
+        " event_names, event_keys, event_texts)"
+    )
+
+
+def _redacted(array: str, privacy: Privacy) -> str:
+    return f"arrayMap(value -> {privacy.redacted_sql('value')}, {array})" if privacy.redact else array
+
+
+def _oddities() -> list[str]:
+    """The kinds of oddity of a span, '' for those that it has not."""
+    conditions = {
+        "count": "odd_count",
+        "duplicate": "length(keys) != arrayUniq(keys)",
+        "time": f"NOT {_is_time('start_nano')} OR (end_nano != 0 AND NOT {_is_time('end_nano')})",
+        "duration": f"{_is_time('start_nano')} AND {_is_time('end_nano')} AND end_nano < start_nano",
+    }
+    return [f"if({condition}, {quoted(kind)}, '')" for kind, condition in conditions.items()]
+
+
+def _marked(array: str, mark: str) -> str:
+    return f"if(odd = '', {array}, arrayPushFront({array}, {mark}))"
 
 
 def _evaluations(rows: str, signal: Signal, columns: dict[str, str], ground_truth: str) -> str:
@@ -285,13 +337,14 @@ def _whole(number: str, least: int) -> str:
     return f"if({number} >= {least} AND {expressions.count(number)} >= 0, toUInt32({number}), NULL)"
 
 
-def _unnested(segments: str, contents: str, alias: str) -> str:
+def _unnested(segments: str, contents: str, alias: str, privacy: Privacy) -> str:
     """One row for each span or record of a segment.
 
     Joining an array repeats whatever stands beside it. So each level takes out what it needs before it goes deeper,
     and never carries the level that it came from: a whole request would be repeated for every span.
     """
-    resource = f"mapFromArrays(r.resource.attributes.key, {texts('r.resource.attributes.value', RESOURCE_DEPTH)})"
+    told = _redacted(texts("r.resource.attributes.value", RESOURCE_DEPTH), privacy)
+    resource = f"mapFromArrays(r.resource.attributes.key, {told})"
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name, scope_version, arrayJoin({contents}) AS {alias} FROM (
 SELECT project, received_nano, resource_attributes, s.scope.name AS scope_name, s.scope.version AS scope_version,

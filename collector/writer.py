@@ -9,6 +9,7 @@ from typing import TypeVar
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.insertion import Insertion, install
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.quarantine import Quarantine
 from thinkmeter.collector.record import Contents
 from thinkmeter.collector.segment import Signal, closing
@@ -39,7 +40,13 @@ class Writer:
     """
 
     def __init__(
-        self, signal: Signal, spool: Spool, address: StoreAddress, quarantine: Quarantine, telemetry: Telemetry
+        self,
+        signal: Signal,
+        spool: Spool,
+        address: StoreAddress,
+        quarantine: Quarantine,
+        telemetry: Telemetry,
+        privacy: Privacy = NOTHING_KEPT,
     ) -> None:
         """Begin to write; the store may come later."""
         self._signal = signal
@@ -47,6 +54,7 @@ class Writer:
         self._address = address
         self._quarantine = quarantine
         self._telemetry = telemetry
+        self._privacy = privacy
         self._store: tuple[Client, Insertion] | None = None
         self._stop = threading.Event()
         self._next_complaint_s = 0.0
@@ -174,7 +182,7 @@ class Writer:
             client = connect(self._address)
             try:
                 with _installing:
-                    self._store = client, install(client, self._address.embedded)
+                    self._store = client, install(client, self._address.embedded, self._privacy)
             except PermanentError as error:
                 # Of the store, not of any segment.
                 raise RetryableError(f"the store cannot take segments: {error}") from error

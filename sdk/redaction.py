@@ -11,7 +11,7 @@ REDACTED: Final = "[REDACTED]"
 SECRETS: Final = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     r"(?<![A-Za-z])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, OpenRouter, Stripe
-    r"(?<![A-Za-z])(?:gsk|xai|hf|r8|nvapi|pplx|glpat)[-_][A-Za-z0-9_-]{16,}",  # Groq, xAI, Hugging Face, Replicate, NVIDIA, ...
+    r"(?<![A-Za-z])(?:gsk|xai|hf|r8|nvapi|pplx|glpat)[-_][A-Za-z0-9_-]{16,}",  # Groq, xAI, Replicate, NVIDIA, ...
     r"\bAIza[A-Za-z0-9_-]{30,}",  # Google
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
     r"\b(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{20,}",

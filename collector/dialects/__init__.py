@@ -1,6 +1,6 @@
 """The table of dialects: which attribute names carry which field, and what each dialect means by its counts.
 
-It is data. `view` makes ClickHouse's SQL of it, `reference` reads it in Python, and `documented` prints it. A new
+It is data. `view` makes ClickHouse's SQL of it, `reference` reads it in Python, and `page` prints it for people. A new
 dialect is one more entry, in its place among those that could claim the same span: the first that claims one wins.
 """
 
@@ -9,13 +9,30 @@ from collections.abc import Iterable
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect
-from thinkmeter.collector.dialects.fields import NUMBERS, TEXTS
+from thinkmeter.collector.dialects.langfuse import LANGFUSE
+from thinkmeter.collector.dialects.logfire import LOGFIRE, PYDANTIC_AI
 from thinkmeter.collector.dialects.openinference import OPENINFERENCE
 from thinkmeter.collector.dialects.openllmetry import OPENLLMETRY
 from thinkmeter.collector.dialects.otel_genai import ANTHROPIC_SDK, BEDROCK, GENAI, OURS, XAI_SDK
+from thinkmeter.collector.dialects.sentry import SENTRY
 from thinkmeter.collector.dialects.thinkmeter import EVERYWHERE
+from thinkmeter.collector.dialects.vercel import VERCEL, VERCEL_5
 
-DIALECTS: Final = (OURS, ANTHROPIC_SDK, XAI_SDK, BEDROCK, OPENINFERENCE, OPENLLMETRY, GENAI)
+DIALECTS: Final = (
+    OURS,
+    ANTHROPIC_SDK,
+    XAI_SDK,
+    BEDROCK,
+    PYDANTIC_AI,
+    LOGFIRE,
+    LANGFUSE,
+    VERCEL,
+    VERCEL_5,
+    SENTRY,
+    OPENINFERENCE,
+    OPENLLMETRY,
+    GENAI,
+)
 """Every dialect, in the order in which they are asked whether a span is theirs."""
 
 UNCLAIMED: Final = Dialect(name="", about="spans of no dialect", names=EVERYWHERE)
@@ -43,16 +60,3 @@ def candidates(field: str) -> tuple[str, ...]:
         return tuple(sorter.static_order())
     except graphlib.CycleError as error:
         raise ValueError(f"the dialects disagree about the order of the names of {field}: {error.args[1]}") from None
-
-
-def documented() -> str:
-    """The table in Markdown, for the documentation."""
-    lines = ["| field | dialect | attributes, the best first |", "|---|---|---|"]
-    for field in (*TEXTS, *NUMBERS):
-        said: dict[tuple[str, ...], list[str]] = {}
-        for dialect in (*DIALECTS, UNCLAIMED):
-            if field in dialect.names:
-                said.setdefault(dialect.names[field], []).append(dialect.name or "(no dialect)")
-        for names, speakers in said.items():
-            lines.append(f"| {field} | {', '.join(speakers)} | {', '.join(f'`{name}`' for name in names)} |")
-    return "\n".join(lines) + "\n"

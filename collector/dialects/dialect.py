@@ -19,7 +19,13 @@ class Dialect:
         names: where each field stands. A field that is not listed is not read.
         thinking_outside: providers whose thinking the output count leaves out, unless a total shows otherwise.
         cache_outside: providers whose cached tokens the input count leaves out, unless a total shows otherwise.
+        cache_in_total: providers whose cached tokens stand in the total alone: input is what the total has over output.
         says_operation: whether every inference names its operation, so that a model alone is not enough.
+        silent: operations whose spans are calls only if they count something or failed: where they are silent, the
+            call has another span.
+        content: attributes that hold prompts, answers, messages, arguments or results of tools; a name that ends with
+            a dot stands for all that begin with it, and `#` for a number.
+        thinking: the same, of attributes that hold the text of thinking and nothing else.
     """
 
     name: str
@@ -29,7 +35,11 @@ class Dialect:
     names: Names
     thinking_outside: frozenset[str] = frozenset()
     cache_outside: frozenset[str] = frozenset()
+    cache_in_total: frozenset[str] = frozenset()
     says_operation: bool = False
+    silent: frozenset[str] = frozenset()
+    content: tuple[str, ...] = ()
+    thinking: tuple[str, ...] = ()
 
     def claims(self, scope: str, attribute_names: frozenset[str]) -> bool:
         """Whether a span with that scope and those attributes is one of this dialect's."""

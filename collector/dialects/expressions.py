@@ -16,6 +16,8 @@ FIRST_NUMBER: Final = len(f.TEXTS) + 1
 """Fields are counted from 1, texts before numbers."""
 NO_DIALECT: Final = 15
 """A span's dialect is its place in DIALECTS, or this."""
+FAILED: Final = 2
+"""OTLP's code of the status of a span that failed."""
 
 
 def reading() -> list[Layer]:
@@ -58,8 +60,16 @@ def meaning() -> list[Layer]:
     """From `said_*` to `meant_*` and to the counts of tokens as METRICS means them."""
     kinds = {kind: span_class for kind, (span_class, _) in f.SPAN_KINDS.items()}
     implied = {kind: operation for kind, (_, operation) in f.SPAN_KINDS.items() if operation}
-    counts = ("input", "output", "thinking", "cache_read", "cache_write", "cache_write_1h", "total")
+    counts = [field.removesuffix("_tokens") for field in f.USAGE]
     return [
+        {
+            **{f"{name}_within": _documented_number("usage", f.USAGE[f"{name}_tokens"]) for name in counts},
+            **{
+                f"{field.removesuffix('_tokens')}_beside": _documented_number("usage", paths)
+                for field, paths in f.USAGE_BESIDE.items()
+            },
+            "cost_told": _documented_number("cost", f.COST),
+        },
         {
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
             "meant_operation": "if(said_operation != '',"
@@ -72,16 +82,19 @@ def meaning() -> list[Layer]:
             "meant_finish_reason": f"if(startsWith(said_finish_reason, '['), {_json_text('said_finish_reason', '1')},"
             " said_finish_reason)",
             "budget_number": _parameter_number("budget_tokens"),
-            **{f"{name}_count": count(f"said_{name}_tokens") for name in counts},
+            **{f"{name}_number": _counted(name) for name in counts},
+            **{f"{name}_count": count(f"{name}_number") for name in counts},
         },
         {
             "meant_provider": f"multiIf(dialect_number = {NO_DIALECT}, '', named_provider IN ('', 'openai'),"
             f" {mapped('lower(said_host)', HOSTS, 'named_provider')}, named_provider)",
             "class_of_operation": mapped("lower(meant_operation)", f.OPERATIONS),
             "meant_budget": count("budget_number"),
+            "odd_count": f"arrayExists((rank, field) -> field = 0 AND bitShiftRight(rank, 40) IN ({_counting()}),"
+            " known_ranks, fields)" + "".join(f" OR ({name}_number >= 0 AND {name}_count < 0)" for name in counts),
             "cached": "greatest(cache_read_count, 0) + greatest(cache_write_count, 0)",
             "meant_class": "multiIf(dialect_number = 0 AND said_entity IN ('request', 'attempt'), said_entity,"
-            f" dialect_number = {NO_DIALECT}, 'other', class_of_kind != '', class_of_kind,"
+            f" dialect_number = {NO_DIALECT}, 'other', {_silent()}, 'other', class_of_kind != '', class_of_kind,"
             " class_of_operation != '', class_of_operation, said_tool != '', 'tool',"
             f" (said_request_model != '' OR said_response_model != '') AND NOT ({_says_operation()}), 'inference',"
             " said_agent != '', 'agent', 'other')",
@@ -95,12 +108,17 @@ def meaning() -> list[Layer]:
             "hidden_thinking": f"if(thinking_count < 0 AND meant_provider IN ({listed(f.HIDDEN_IN_TOTAL)})"
             " AND input_count >= 0 AND output_count >= 0 AND total_count > input_count + output_count,"
             " total_count - input_count - output_count, -1)",
+            "hidden_cache": f"cached = 0 AND ({_of_provider('cache_in_total')})"
+            " AND input_count >= 0 AND output_count >= 0 AND total_count > input_count + output_count",
             "thinking_off": "lower(meant_effort) = 'none' OR meant_budget = 0 OR lower(meant_switch) = 'disabled'",
         },
         {
             "thinking_outside": "if(shape = 0,"
-            f" said_api != 'responses' AND ({_outside('thinking_outside')}), shape IN (2, 4))",
-            "cache_outside": f"if(shape IN (0, 1), {_outside('cache_outside')}, shape IN (3, 4))",
+            " if(output_within >= 0, thinking_within < 0 AND thinking_beside > 0,"
+            f" said_api != 'responses' AND ({_of_provider('thinking_outside')})), shape IN (2, 4))",
+            "cache_outside": "if(shape IN (0, 1),"
+            " if(input_within >= 0, cache_read_within < 0 AND cache_write_within < 0,"
+            f" {_of_provider('cache_outside')}), shape IN (3, 4))",
             "thinking": "multiIf(thinking_count >= 0, thinking_count, hidden_thinking >= 0, hidden_thinking,"
             " thinking_off, 0, -1)",
             "source": "multiIf(thinking < 0, 'missing', thinking_count >= 0,"
@@ -108,15 +126,21 @@ def meaning() -> list[Layer]:
             " 'provider'), hidden_thinking >= 0, 'estimated', 'derived')",
             "output": "multiIf(output_count < 0, -1, hidden_thinking >= 0, output_count + hidden_thinking,"
             " NOT thinking_outside, output_count, thinking < 0, -1, output_count + thinking)",
-            "input": "if(input_count < 0, -1, input_count + if(cache_outside, cached, 0))",
+            "input": "multiIf(input_count < 0, -1, hidden_cache, total_count - output_count,"
+            " input_count + if(cache_outside, cached, 0))",
         },
     ]
 
 
-def kept() -> str:
-    """For every attribute whether it has no column in which it stands as it was sent."""
+def kept(stays: str) -> str:
+    """For every attribute whether it may stay, and has no column in which it stands as it was sent.
+
+    Args:
+        stays: SQL of whether an attribute of this `key` and `value` may stay.
+    """
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
-    return f"arrayMap(code -> NOT (bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})), codes)"
+    has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
+    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({stays}), codes, keys, texts)"
 
 
 def dialect_name() -> str:
@@ -164,7 +188,22 @@ def _says_operation() -> str:
     return " OR ".join(f"dialect_number = {n}" for n, dialect in enumerate(DIALECTS) if dialect.says_operation)
 
 
-def _outside(which: str) -> str:
+def _counting() -> str:
+    """Numbers of the fields that count tokens."""
+    return ", ".join(str(_number_of(field)) for field in f.USAGE)
+
+
+def _silent() -> str:
+    """Whether the span is of a kind that is no call where it neither counts nor fails."""
+    kinds = [
+        f"dialect_number = {number} AND lower(meant_operation) IN ({listed(sorted(dialect.silent))})"
+        for number, dialect in enumerate(DIALECTS)
+        if dialect.silent
+    ]
+    return f"input_count < 0 AND output_count < 0 AND status_code != {FAILED} AND ({' OR '.join(kinds)})"
+
+
+def _of_provider(which: str) -> str:
     parts = [
         f"(dialect_number = {number} AND meant_provider IN ({listed(sorted(providers))}))"
         for number, dialect in enumerate(DIALECTS)
@@ -179,12 +218,23 @@ def _parameter(field: str) -> str:
 
 
 def _parameter_number(field: str) -> str:
+    found = _documented_number("parameters", f.PARAMETERS[field])
+    return f"if(said_{field} >= 0 OR said_parameters = '', said_{field}, {found})"
+
+
+def _documented_number(document: str, paths: f.Paths) -> str:
+    """The number at the first of the paths that has one, in a JSON document; -1 if there is none."""
     found = ", ".join(
-        f"toFloat64OrDefault(JSONExtractRaw(said_parameters, {listed(path)}), toFloat64(-1))"
-        for path in f.PARAMETERS[field]
+        f"toFloat64OrDefault(JSONExtractRaw(said_{document}, {listed(path)}), toFloat64(-1))" for path in paths
     )
     first = f"ifNull(arrayFirstOrNull(number -> number >= 0 AND isFinite(number), [{found}]), -1)"
-    return f"if(said_{field} >= 0 OR said_parameters = '', said_{field}, {first})"
+    return f"if(said_{document} = '', -1, {first})"
+
+
+def _counted(name: str) -> str:
+    """The number of a count: as the document has it, else as an attribute does."""
+    beside = f" {name}_beside >= 0, {name}_beside," if f"{name}_tokens" in f.USAGE_BESIDE else ""
+    return f"multiIf({name}_within >= 0, {name}_within,{beside} said_{name}_tokens)"
 
 
 def _json_text(document: str, path: str) -> str:

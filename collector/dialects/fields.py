@@ -33,6 +33,8 @@ TEXTS: Final = (
     "session_id",
     "usage_raw",
     "parameters",
+    "usage",
+    "cost",
     "tool",
     "agent",
 )
@@ -53,6 +55,7 @@ NUMBERS: Final = (
     "reported_cost_usd",
     "reported_cost_ticks",
     "time_to_first_chunk_s",
+    "time_to_first_chunk_ms",
     "time_to_first_answer_s",
     "sampling_probability",
 )
@@ -79,6 +82,37 @@ SPAN_KINDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "guardrail": ("other", ""),
         "evaluator": ("other", ""),
         "prompt": ("other", ""),
+        # Langfuse's, beside those above
+        "generation": ("inference", "chat"),
+        "span": ("other", ""),
+        "event": ("other", ""),
+        # Vercel's: what it wraps around the calls sums them up
+        **{
+            f"ai.{name}{do}": (kind, operation if do else "")
+            for name, do_name, kind_of, operation in (
+                ("generatetext", ".dogenerate", "agent", "chat"),
+                ("streamtext", ".dostream", "agent", "chat"),
+                ("generateobject", ".dogenerate", "agent", "chat"),
+                ("streamobject", ".dostream", "agent", "chat"),
+                ("embed", ".doembed", "other", "embeddings"),
+                ("embedmany", ".doembed", "other", "embeddings"),
+            )
+            for do, kind in (("", kind_of), (do_name, "inference"))
+        },
+        "ai.rerank": ("other", ""),
+        "ai.rerank.dorerank": ("other", ""),
+        "ai.toolcall": ("tool", ""),
+        # Sentry's, the op of a span
+        "gen_ai.chat": ("inference", "chat"),
+        "gen_ai.responses": ("inference", "chat"),
+        "gen_ai.text_completion": ("inference", "text_completion"),
+        "gen_ai.generate_content": ("inference", "generate_content"),
+        "gen_ai.embeddings": ("inference", "embeddings"),
+        "gen_ai.invoke_agent": ("agent", ""),
+        "gen_ai.create_agent": ("agent", ""),
+        "gen_ai.execute_tool": ("tool", ""),
+        "gen_ai.handoff": ("other", ""),
+        "gen_ai.rerank": ("other", ""),
     }
 )
 """`span_kind` in lower case -> class of the span, and its operation where none is said."""
@@ -94,6 +128,7 @@ OPERATIONS: Final[Mapping[str, str]] = MappingProxyType(
         "invoke_agent": "agent",
         "invoke_workflow": "agent",
         "plan": "agent",
+        "agent_step": "agent",
         # the answer of a call that was counted when it was made
         "fetch_response": "other",
         "retrieval": "other",
@@ -123,6 +158,84 @@ PARAMETERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
     }
 )
 """Field -> paths in `parameters`, where the field has no attribute of its own."""
+
+ODD: Final = "thinkmeter.odd"
+"""Attribute that is added to a span that says something odd: which kinds of oddity, between commas."""
+
+Paths = tuple[tuple[str, ...], ...]
+"""Places in a JSON document, the best first."""
+
+USAGE: Final[Mapping[str, Paths]] = MappingProxyType(
+    {
+        "input_tokens": (
+            ("prompt_tokens",),
+            ("input_tokens",),
+            ("input",),
+            ("anthropic", "usage", "input_tokens"),
+            ("google", "usageMetadata", "promptTokenCount"),
+        ),
+        "output_tokens": (
+            ("completion_tokens",),
+            ("output_tokens",),
+            ("output",),
+            ("anthropic", "usage", "output_tokens"),
+            ("google", "usageMetadata", "candidatesTokenCount"),
+        ),
+        "thinking_tokens": (
+            ("completion_tokens_details", "reasoning_tokens"),
+            ("output_tokens_details", "reasoning_tokens"),
+            ("output_tokens_details", "thinking_tokens"),
+            ("anthropic", "usage", "output_tokens_details", "thinking_tokens"),
+            ("openai", "reasoningTokens"),
+        ),
+        "cache_read_tokens": (
+            ("prompt_tokens_details", "cached_tokens"),
+            ("input_tokens_details", "cached_tokens"),
+            ("google", "usageMetadata", "cachedContentTokenCount"),
+            ("openai", "cachedPromptTokens"),
+        ),
+        "cache_write_tokens": (
+            ("prompt_tokens_details", "cache_write_tokens"),
+            ("input_tokens_details", "cache_write_tokens"),
+        ),
+        "cache_write_1h_tokens": (
+            ("cache_creation", "ephemeral_1h_input_tokens"),
+            ("cache_creation_ephemeral_1h_input_tokens",),
+            ("anthropic", "usage", "cache_creation", "ephemeral_1h_input_tokens"),
+        ),
+        "total_tokens": (("total_tokens",), ("total",), ("google", "usageMetadata", "totalTokenCount")),
+    }
+)
+"""Field -> paths in `usage`, a JSON document of counts. What it counts stands before what attributes count."""
+
+USAGE_BESIDE: Final[Mapping[str, Paths]] = MappingProxyType(
+    {
+        "thinking_tokens": (
+            ("output_reasoning",),
+            ("output_reasoning_tokens",),
+            ("reasoning",),
+            ("google", "usageMetadata", "thoughtsTokenCount"),
+        ),
+        "cache_read_tokens": (
+            ("cache_read_input_tokens",),
+            ("input_cache_read",),
+            ("input_cached_tokens",),
+            ("anthropic", "usage", "cache_read_input_tokens"),
+            ("bedrock", "usage", "cacheReadInputTokens"),
+        ),
+        "cache_write_tokens": (
+            ("cache_creation_input_tokens",),
+            ("input_cache_creation",),
+            ("anthropic", "usage", "cache_creation_input_tokens"),
+            ("bedrock", "usage", "cacheWriteInputTokens"),
+        ),
+    }
+)
+"""Field -> further paths in `usage`, behind those above: counts that stand beside the document's input or output and
+are not part of it."""
+
+COST: Final[Paths] = (("total",),)
+"""Paths of the reported cost in `cost`, a JSON document, where the cost has no attribute of its own."""
 
 FIRST_CHUNK_EVENTS: Final = ("First Token Stream Event", "llm.content.completion.chunk")
 """Span events that mark the first chunk of a stream, where no attribute says when it came."""

@@ -1,11 +1,12 @@
 """The table of dialects in Python: from the attributes of a span to what they mean. `expressions` says it in SQL."""
 
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 
@@ -17,6 +18,8 @@ from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
 
 Attributes = Sequence[tuple[str, str]]
 """Names and texts in the order in which they were sent."""
+
+V = TypeVar("V")
 
 NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -37,9 +40,10 @@ class Usage:
 class Said:
     """What a span says, read by its dialect."""
 
-    def __init__(self, scope: str, attributes: Attributes) -> None:
-        """Find the dialect of the span."""
+    def __init__(self, scope: str, attributes: Attributes, failed: bool = False) -> None:
+        """Find the dialect of the span, which may have failed."""
         self.attributes = attributes
+        self._failed = failed
         self._values: dict[str, list[str]] = {}
         for name, value in attributes:
             self._values.setdefault(name, []).append(value)
@@ -62,8 +66,20 @@ class Said:
         return None
 
     def count(self, field: str) -> int | None:
-        """The number of a field where it is a count."""
-        return count(self.number(field))
+        """The number of a field where it is a count; the document of counts stands before the field's attributes."""
+        return count(self._counted(field))
+
+    def _counted(self, field: str) -> float | None:
+        found = self._within(field)
+        if found is None:
+            found = self._beside(field)
+        return self.number(field) if found is None else found
+
+    def _within(self, field: str) -> float | None:
+        return _number_at(self._usage, f.USAGE.get(field, ()))
+
+    def _beside(self, field: str) -> float | None:
+        return _number_at(self._usage, f.USAGE_BESIDE.get(field, ()))
 
     def parameter(self, field: str) -> str:
         """The text of a field, or of the parameter that stands for it."""
@@ -76,10 +92,7 @@ class Said:
         """The count of a field, or of the parameter that stands for it."""
         own = self.number(field)
         if own is None:
-            found = (_at(self._parameters, path) for path in f.PARAMETERS[field])
-            own = next(
-                (float(v) for v in found if isinstance(v, int | float) and not isinstance(v, bool) and v >= 0), None
-            )
+            own = _number_at(self._parameters, f.PARAMETERS[field])
         return count(own)
 
     @property
@@ -92,6 +105,10 @@ class Said:
     @cached_property
     def _parameters(self) -> object:
         return _json(self.text("parameters"))
+
+    @cached_property
+    def _usage(self) -> object:
+        return _json(self.text("usage"))
 
     @cached_property
     def provider(self) -> str:
@@ -117,6 +134,13 @@ class Said:
             return entity
         if self.dialect is UNCLAIMED:
             return "other"
+        if (
+            lower(self.operation) in self.dialect.silent
+            and not self._failed
+            and self.count("input_tokens") is None
+            and self.count("output_tokens") is None
+        ):
+            return "other"
         if of_kind := f.SPAN_KINDS.get(lower(self.text("span_kind"))):
             return of_kind[0]
         if of_operation := f.OPERATIONS.get(lower(self.operation)):
@@ -141,7 +165,20 @@ class Said:
         """What the provider says it costs."""
         ticks = self.number("reported_cost_ticks")
         told = self.number("reported_cost_usd")
-        return told if told is not None else None if ticks is None else ticks / f.TICKS_PER_USD
+        if told is None and ticks is not None:
+            return ticks / f.TICKS_PER_USD
+        return told if told is not None else _number_at(_json(self.text("cost")), f.COST)
+
+    @property
+    def odd_count(self) -> bool:
+        """Whether it says a count that is none."""
+        for field in f.USAGE:
+            said = [value for name in self.dialect.names.get(field, ()) for value in self._values.get(name, ())]
+            if any(value and ((read := number(value)) is None or read < 0) for value in said):
+                return True
+            if self._counted(field) is not None and self.count(field) is None:
+                return True
+        return False
 
     @property
     def usage(self) -> Usage:
@@ -152,8 +189,7 @@ class Said:
         thinking, total = self.count("thinking_tokens"), self.count("total_tokens")
         read, write = self.count("cache_read_tokens"), self.count("cache_write_tokens")
         cached = (read or 0) + (write or 0)
-        thinking_outside = self.provider in self.dialect.thinking_outside and self.text("api") != "responses"
-        cache_outside = self.provider in self.dialect.cache_outside
+        thinking_outside, cache_outside = self._outside
         estimate = None
         if said is not None and out is not None and total is not None:
             match _addends(total - said - out, thinking or 0, cached):
@@ -163,6 +199,8 @@ class Said:
                     thinking_outside, cache_outside = "thinking" in addends, "cache" in addends
             if thinking is None and self.provider in f.HIDDEN_IN_TOTAL and total > said + out:
                 estimate = total - said - out
+            if not cached and self.provider in self.dialect.cache_in_total and total > said + out:
+                said = total - out
         source = lower(self.text("thinking_source"))
         if thinking is not None:
             source = source if source in f.THINKING_SOURCES else "provider"
@@ -186,6 +224,17 @@ class Said:
             thinking_tokens=thinking,
             thinking_source=source,
         )
+
+    @property
+    def _outside(self) -> tuple[bool, bool]:
+        """Whether thinking and cache stand outside output and input, as far as no total shows it."""
+        thinking = self.provider in self.dialect.thinking_outside and self.text("api") != "responses"
+        cache = self.provider in self.dialect.cache_outside
+        if self._within("output_tokens") is not None:
+            thinking = self._within("thinking_tokens") is None and bool(self._beside("thinking_tokens"))
+        if self._within("input_tokens") is not None:
+            cache = self._within("cache_read_tokens") is None and self._within("cache_write_tokens") is None
+        return thinking, cache
 
     @property
     def _thinking_off(self) -> bool:
@@ -233,19 +282,34 @@ def lower(text: str) -> str:
     return text.encode().lower().decode()
 
 
-def first_of_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def first_of_each(pairs: Iterable[tuple[str, V]]) -> dict[str, V]:
     """A mapping in which the first of equal names counts."""
-    kept: dict[str, str] = {}
+    kept: dict[str, V] = {}
     for name, value in pairs:
         kept.setdefault(name, value)
     return kept
 
 
 def _json(text: str) -> object:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+    """The document, None if it is none; of equal keys the first counts, as it does for the store."""
+    if not text:
         return None
+    try:
+        orjson.loads(text)
+        return json.loads(text, object_pairs_hook=first_of_each)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number_at(document: object, paths: f.Paths) -> float | None:
+    """The number at the first of the paths that has one; never negative."""
+    if document is None:
+        return None
+    for path in paths:
+        found = _at(document, path)
+        if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < math.inf:
+            return float(found)
+    return None
 
 
 def _at(document: object, path: Sequence[str]) -> object:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect, with_names
-from thinkmeter.collector.dialects.otel_genai import NAMES
+from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, THINKING
 
 OPENLLMETRY: Final = Dialect(
     name="openllmetry",
@@ -42,6 +42,18 @@ OPENLLMETRY: Final = Dialect(
             ),
         },
     ),
+    # numbered: gen_ai.completion.0.content, and a role of its own for thinking
+    content=(
+        *CONTENT,
+        "gen_ai.prompt.#.",
+        "gen_ai.completion.#.",
+        "llm.prompts.",
+        "llm.completions.",
+        "llm.request.functions.",
+        "traceloop.entity.input",
+        "traceloop.entity.output",
+    ),
+    thinking=THINKING,
     thinking_outside=frozenset({"x_ai"}),
     # its total is its own sum of input and output, so it proves nothing about the cache
     cache_outside=frozenset({"aws.bedrock"}),

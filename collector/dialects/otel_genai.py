@@ -32,7 +32,8 @@ NAMES: Final[Names] = with_names(
             "anthropic.request.service_tier",
         ),
         "finish_reason": (a.RESPONSE_FINISH_REASONS, "gen_ai.response.finish_reason", "anthropic.message.stop_reason"),
-        "time_to_first_chunk_s": (a.TIME_TO_FIRST_CHUNK,),
+        # the second is how pydantic-ai and Vercel's AI SDK spell it
+        "time_to_first_chunk_s": (a.TIME_TO_FIRST_CHUNK, "gen_ai.client.operation.time_to_first_chunk"),
         "input_tokens": (a.INPUT_TOKENS, "gen_ai.usage.prompt_tokens"),
         "output_tokens": (a.OUTPUT_TOKENS, "gen_ai.usage.completion_tokens"),
         "thinking_tokens": (a.REASONING_OUTPUT_TOKENS, "gen_ai.usage.reasoning_tokens"),
@@ -49,11 +50,34 @@ NAMES: Final[Names] = with_names(
     },
 )
 
+CONTENT: Final = (
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.prompt.variable.",
+    "gen_ai.retrieval.documents",
+    "gen_ai.retrieval.query.text",
+    # of earlier releases, and of instrumentations that never left them
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.tool.message",
+    "gen_ai.user.message",
+    "gen_ai.system.message",
+    "gen_ai.assistant.message",
+    "gen_ai.choice",
+)
+THINKING: Final = ("gen_ai.response.reasoning", "gen_ai.output.reasoning")
+
 OURS: Final = Dialect(
     name="thinkmeter",
     about="thinkmeter's own SDK",
     scopes=(a.SDK_SCOPE,),
     names=NAMES,
+    content=CONTENT,
+    thinking=THINKING,
 )
 
 ANTHROPIC_SDK: Final = Dialect(
@@ -61,6 +85,8 @@ ANTHROPIC_SDK: Final = Dialect(
     about="the anthropic client's own spans: one for every method, so only `chat` is an inference",
     scopes=("com.anthropic.sdk",),
     names=NAMES,
+    content=CONTENT,
+    thinking=THINKING,
     says_operation=True,
 )
 
@@ -84,6 +110,8 @@ BEDROCK: Final = Dialect(
     about="OpenTelemetry's instrumentations of Bedrock, which pass the provider's counts on as they are",
     scopes=("opentelemetry.instrumentation.botocore", "opentelemetry.instrumentation.genai.bedrock"),
     names=NAMES,
+    content=CONTENT,
+    thinking=THINKING,
     cache_outside=frozenset({"aws.bedrock"}),
 )
 
@@ -103,6 +131,8 @@ GENAI: Final = Dialect(
         "gen_ai.agent.id",
     ),
     names=NAMES,
+    content=CONTENT,
+    thinking=THINKING,
     # through an OpenAI client; its Responses API (`openai.api.type`) counts thinking in
     thinking_outside=frozenset({"x_ai"}),
 )

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from clickhouse_connect.driver.client import Client
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.sources import PydanticBaseSettingsSource
 
 from thinkmeter.alerts.settings import AlertSettings
+from thinkmeter.collector.keys import KeyFile
+from thinkmeter.collector.privacy import Privacy
 from thinkmeter.collector.settings import CollectorSettings, KeySettings
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.limits import Budgets, Quotas
@@ -31,8 +33,12 @@ from thinkmeter.schema.store.retention import RetentionSettings
 FILE_NAME = "thinkmeter.toml"
 """Read from the working directory where no other file is named and this one exists."""
 
-LATER_SECTIONS = frozenset({"dashboard", "privacy"})
+LATER_SECTIONS = frozenset({"dashboard"})
 """Sections that are part of the file's form and take no effect yet; a file that has them is told so."""
+
+
+SECRET_SECTIONS = frozenset({"auth", "store"})
+"""Sections whose values are not repeated in messages: keys, and URLs with passwords."""
 
 
 class _Section(BaseModel):
@@ -86,8 +92,9 @@ class Configuration(BaseSettings):
     budgets: Budgets = Budgets()
     quotas: Quotas = Quotas()
     dashboard: dict[str, Any] = {}
-    privacy: dict[str, Any] = {}
+    privacy: Privacy = Privacy()
     retention: RetentionSettings = RetentionSettings()
+    _path: Path | None = PrivateAttr(default=None)
 
     @field_validator("timezone")
     @classmethod
@@ -120,6 +127,12 @@ class Configuration(BaseSettings):
         return Policies.from_sections(self.policy)
 
     @property
+    def key_file(self) -> KeyFile | None:
+        """The file whose keys are read again when it changes; None if there is no file."""
+        path = self._path
+        return None if path is None else KeyFile(path, lambda: load(path).auth.keys)
+
+    @property
     def idle_sections(self) -> list[str]:
         """Sections that were given and take no effect yet."""
         return sorted(name for name in LATER_SECTIONS if getattr(self, name))
@@ -143,6 +156,7 @@ def load(path: Path | None = None) -> Configuration:
         raise ThinkmeterError(f"the configuration {path} is not TOML: {error}") from None
     try:
         configuration = Configuration(**values)
+        configuration._path = path
         _ = configuration.policies
     except ValidationError as error:
         raise ThinkmeterError(f"{source}: {_told(error)}") from None
@@ -181,7 +195,8 @@ def _told(error: ValidationError) -> str:
         hint = f", did you mean {'.'.join([*place[:-1], near[0]])!r}?" if near else ""
         return f"unknown key {'.'.join(place)!r}{hint}"
     reason = first["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(place)} = {first['input']!r}: {reason[0].lower()}{reason[1:]}"
+    value = "" if place[0] in SECRET_SECTIONS else f" = {first['input']!r}"
+    return f"{'.'.join(place)}{value}: {reason[0].lower()}{reason[1:]}"
 
 
 def _keys_at(model: type[BaseModel], place: list[str]) -> list[str]:

@@ -89,7 +89,7 @@ def _quarantine(directory: Path) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "quarantine", f"{path.stem}: {told['reason']}")
 
 
-def of_store(address: StoreAddress) -> Iterator[Finding]:
+def of_store(address: StoreAddress, configuration: Configuration) -> Iterator[Finding]:
     """Version, schema and decoding; how far the jobs are and who runs them.
 
     Raises:
@@ -102,7 +102,7 @@ def of_store(address: StoreAddress) -> Iterator[Finding]:
             yield Finding(Level.FAILURE, "store", f"{version} lacks migrations {names}: run `thinkmeter migrate`")
             return
         yield Finding(Level.OK, "store", f"{version}, schema as this version has it")
-        yield _decoding(client)
+        yield _decoding(client, configuration)
         for name, does in (("jobs", "calls are not settled"), ("alerts", "nobody is told of runaways")):
             owner = holder(client, name)
             told = f"run by {owner}" if owner else f"no process runs them: {does}; start `thinkmeter up` or `{name}`"
@@ -120,8 +120,8 @@ def of_store(address: StoreAddress) -> Iterator[Finding]:
         yield from _coverage(reader, fresh.as_of)
 
 
-def _decoding(client: Client) -> Finding:
-    if is_installed(client):
+def _decoding(client: Client, configuration: Configuration) -> Finding:
+    if is_installed(client, configuration.privacy):
         return Finding(Level.OK, "decoding", "the store decodes OTLP itself, as the reference decoder does")
     return Finding(
         Level.WARNING,

@@ -45,7 +45,7 @@ def prepare(address: StoreAddress, configuration: Configuration) -> list[Migrati
     """
     applied = migrate(address)
     with connect(address) as client:
-        install(client, address.embedded)
+        install(client, address.embedded, configuration.privacy)
         apply_rules(client, configuration)
         apply_retention(client, configuration.retention)
     return applied
@@ -108,7 +108,14 @@ class Pipeline:
             self.schedule = Schedule(self.address, configuration.prices)
             started.callback(self.schedule.close)
             self.schedule.start()
-            self.collector = Collector(self.address, data_dir, configuration.collector, configuration.auth.keys)
+            self.collector = Collector(
+                self.address,
+                data_dir,
+                configuration.collector,
+                configuration.auth.keys,
+                configuration.privacy,
+                configuration.key_file,
+            )
             started.callback(self.collector.stop)
             self.collector.start()
             self.dashboard: DashboardProcess | None = None

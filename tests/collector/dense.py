@@ -33,6 +33,22 @@ WORDS = {
         '["none"]',
         "{broken",
     ),
+    "usage": (
+        '{"prompt_tokens": 5, "completion_tokens": 8, "total_tokens": 13, "completion_tokens_details":'
+        ' {"reasoning_tokens": 3}, "prompt_tokens_details": {"cached_tokens": 1}}',
+        '{"input": 5, "input": 8, "output": 8, "output_reasoning": 3, "input_cache_read": 21}',
+        '{"input_tokens": 5, "output_tokens": 8, "output_tokens_details": {"thinking_tokens": 3},'
+        ' "cache_read_input_tokens": 13, "cache_creation_input_tokens": 1,'
+        ' "cache_creation": {"ephemeral_1h_input_tokens": 1}}',
+        '{"google": {"usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 8, "thoughtsTokenCount": 13,'
+        ' "totalTokenCount": 26}}}',
+        '{"anthropic": {"usage": {"input_tokens": 5, "cache_read_input_tokens": 8, "output_tokens": 1}}}',
+        '{"openai": {"reasoningTokens": 3}, "prompt_tokens": "5", "total": -1}',
+        '{"input": true, "output": 1e400, "total": 8.5}',
+        '{"input": 5, "output": null',
+        '"text"',
+    ),
+    "cost": ('{"total": 0.25}', '{"total": "1"}', '{"input": 1}', "{"),
 }
 SCORES: Sequence[Any] = (0, 1, 0.0, 1.0, 0.5, "0.5", -1, "x")
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.collector.otlp import RECEIVED, span_of, traces
 from tests.collector.recordings import recorded
-from thinkmeter.collector.dialects import DIALECTS, candidates, documented
+from thinkmeter.collector.dialects import DIALECTS, candidates
 from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.dialects.page import documented
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
 from thinkmeter.collector.reference import Row, decode
 from thinkmeter.collector.segment import Signal
@@ -57,6 +58,11 @@ def test_the_documentation_lists_every_name() -> None:
     for field in (*f.TEXTS, *f.NUMBERS):
         for name in candidates(field):
             assert f"`{name}`" in text
+
+
+def test_the_page_is_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "dialects.md"
+    assert page.read_text() == documented(), "python -m thinkmeter.collector.dialects.page > docs/dialects.md"
 
 
 # --- whose span it is -----------------------------------------------------------------------------

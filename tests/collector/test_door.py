@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.collector.traffic import WAIT_S, log_records, points, spans
 from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt
-from thinkmeter.collector.export import LOGS, METRICS, TRACES, Export
+from thinkmeter.collector.export import LOGS, METRICS, TRACES, UNLIMITED, Export
 from thinkmeter.collector.keys import Keys
 from thinkmeter.collector.refusal import Deferred, Reason, Refused
 from thinkmeter.collector.segment import Signal, body_of
@@ -168,7 +168,7 @@ def test_bytes_are_refused_or_stored_as_they_were_understood(opened: Opened, pla
     except Refused:
         return
     understood = ExportTraceServiceRequest.FromString(body)
-    count, rejected = TRACES.prune(understood)
+    count, rejected, _ = TRACES.prune(understood, UNLIMITED)
     assert (receipt.accepted, receipt.rejected) == (count - sum(rejected.values()), rejected)
     if receipt.stored is None:
         return

@@ -38,6 +38,6 @@ def _findings(data: Path, config: Path | None, store_url: str | None) -> Iterato
     yield from of_configuration(configuration)
     yield from of_data_dir(data, configuration)
     try:
-        yield from of_store(store_address(data, store_url, config))
+        yield from of_store(store_address(data, store_url, config), configuration)
     except ThinkmeterError as error:
         yield Finding(Level.FAILURE, "store", str(error))

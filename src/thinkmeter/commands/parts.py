@@ -51,7 +51,14 @@ def collector(
     configuration = with_ports(load(config), http_port=otlp_http_port, grpc_port=otlp_grpc_port)
     address = store_address(data, store_url, config)
     ended, console = end_on_signal(), _console()
-    with Collector(address, data.expanduser(), configuration.collector, configuration.auth.keys) as running:
+    with Collector(
+        address,
+        data.expanduser(),
+        configuration.collector,
+        configuration.auth.keys,
+        configuration.privacy,
+        configuration.key_file,
+    ) as running:
         console.print(f"OTLP/HTTP  http://{configuration.collector.host}:{running.http_port}/v1/traces")
         console.print(f"OTLP/gRPC  {configuration.collector.host}:{running.grpc_port}")
         ended.wait()

@@ -12,6 +12,7 @@ from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.replay import Replay
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.configuration import load
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import connect
 
@@ -36,7 +37,7 @@ def replay(
     address = store_address(data, store_url, config)
     console = Console(highlight=False, soft_wrap=True)
     with connect(address) as client:
-        replayed = Replay(client, install(client, address.embedded), project)
+        replayed = Replay(client, install(client, address.embedded, load(config).privacy), project)
         for file in files:
             replayed.insert(file, read_requests(file))
     console.print(f"{replayed.spans} spans and {replayed.log_records} log records replayed", markup=False)
