@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -25,6 +27,7 @@ from thinkmeter.schema.store.client import StoreAddress, connect
 
 PATHS = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
 MANY = 200
+STUCK_S = 60.0
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 
 
@@ -87,6 +90,29 @@ class Trial:
     def wait_for_batches(self, more: int) -> None:
         """Until so many more batches were acknowledged."""
         wait_for(partial(has_grown_to, self.journal, len(journal_of(self.journal)) + more))
+
+    def wait_until_stored(self) -> None:
+        """Until nothing is in the spool any more, however much that is, as long as it gets less."""
+        while waiting := self.waiting():
+            try:
+                wait_for(partial(self.is_less_than, waiting), STUCK_S)
+            except AssertionError:
+                raise AssertionError(f"{waiting} segments wait: {self.health()}") from None
+
+    def waiting(self) -> int:
+        return len(list((self.data_dir / "spool").glob(f"*{SUFFIX}")))
+
+    def is_less_than(self, segments: int) -> bool:
+        return self.waiting() < segments
+
+    def health(self) -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=10) as reply:
+                return str(reply.read())
+        except urllib.error.HTTPError as error:
+            return str(error.read())
+        except OSError as error:
+            return str(error)
 
     def kill_collector(self) -> None:
         """The store ends with its parent."""
@@ -154,8 +180,7 @@ def survives(tmp_path: Path, blows: Iterable[Callable[[Trial], None]], chance: r
             blow(trial)
         sender.communicate(timeout=60)
         assert sender.returncode == 0
-        spool = trial.data_dir / "spool"
-        wait_for(lambda: not list(spool.glob(f"*{SUFFIX}")), timeout_s=120)
+        trial.wait_until_stored()
         batches = journal_of(trial.journal)
         with connect(StoreAddress.of_running(trial.data_dir)) as client:
             raw = Counter(stored_spans(client))

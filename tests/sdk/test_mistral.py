@@ -132,7 +132,7 @@ def test_a_server_of_ones_own_is_mistral_by_its_client(provider: ProviderServer,
 def test_what_a_stream_says_is_recorded_where_that_is_asked_for(provider: ProviderServer) -> None:
     provider.stream(mistral_events(TOLD))
     client = MistralClient(provider.port, asynchronous=False)
-    with capture(capture_content=True) as captured:
+    with capture(capture_content=True, capture_thinking=True) as captured:
         list(mistral_create(client, True))
     client.close()
     (said,) = json.loads(captured.call[names.OUTPUT_MESSAGES])
