@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from thinkmeter.sdk.asked import at, entry
 from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.interactions import Interactions
 from thinkmeter.sdk.replies import Messages, Reply, Responses
 
 if TYPE_CHECKING:
@@ -131,10 +132,23 @@ def _gemini_chunk(chunk: Any) -> Any:
     return "".join(shown for shown in _gemini_whole(chunk) if isinstance(shown, str))
 
 
+def _interactions_whole(body: Any) -> Iterable[Any]:
+    for step in entry(body, "steps") or ():
+        if entry(step, "type") == "thought":
+            for part in entry(step, "summary") or ():
+                yield entry(part, "text")
+
+
+def _interactions_chunk(chunk: Any) -> Any:
+    delta = entry(chunk, "delta")
+    return at(delta, ("content", "text")) if entry(delta, "type") == "thought_summary" else None
+
+
 _CHAT: Final[tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]] = (_chat_chunk, _chat_whole)
 _API: Final[dict[type[Reply], tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]]] = {
     Responses: (_responses_chunk, _responses_whole),
     Messages: (_messages_chunk, _messages_whole),
     Gemini: (_gemini_chunk, _gemini_whole),
+    Interactions: (_interactions_chunk, _interactions_whole),
 }
 """How each API shows thinking; what is not named here reads like chat completions."""

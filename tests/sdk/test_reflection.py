@@ -89,10 +89,10 @@ def test_it_is_sent_with_each_call_that_shows_thinking_and_nothing_else_of_it(
         events[2:2] = [{"type": "response.reasoning_summary_text.delta", **place, "delta": w} for w in THOUGHT]
     client = case.client(provider.port, False)
     if streamed:
-        provider.stream(events, done=case.done)
+        provider.stream(events, done=case.done, framing=case.framing, headers=case.headers)
         list(case.create(client, True))
     else:
-        provider.reply(shown(case.whole(Told())))
+        provider.reply(shown(case.whole(Told())), headers=case.headers)
         case.create(client, False)
     client.close()
     assert captured.call[names.REFLECTION_RATIO] == pytest.approx(3 / 7)
