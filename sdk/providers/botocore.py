@@ -50,6 +50,8 @@ class Botocore(Methods):
             return None
         params = arguments["api_params"]
         model = text(params.get("modelId")) or ""
+        if "embed" in model:  # nothing is generated
+            return None
         url = urlsplit(client.meta.endpoint_url)
         endpoint = endpoint_of(url.hostname or "", model, "Bedrock")
         asked = Asked(model, stream=operation in STREAMED)
@@ -125,7 +127,10 @@ def _document(body: Any) -> dict[str, Any]:
         return {}
     if len(body) > LONGEST:
         return {word: None for word in INVOKED if f'"{word}"'.encode() in body}
-    document = json.loads(body)
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
     return document if isinstance(document, dict) else {}
 
 

@@ -321,7 +321,20 @@ def test_a_body_that_is_no_document_is_passed_on_and_counts_nothing(
 def test_other_operations_are_no_calls(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply({"inputTokens": 5})
     client.count_tokens(modelId=CLAUDE, input={"converse": ASKED})
+    provider.reply({"embedding": [0.1], "inputTextTokenCount": 5})
+    client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=json.dumps({"inputText": "x"}))["body"].read()
     assert captured.calls == []
+
+
+def test_a_request_that_is_no_document_goes_out_as_it_is(
+    provider: ProviderServer, client: Any, captured: Captured
+) -> None:
+    provider.reply({"generation": "42"}, headers=HEADERS)
+    provider.reply(messages_whole(TOLD))
+    client.invoke_model(modelId="meta.m-v1:0", body=b'"not a document"')["body"].read()
+    body = io.BytesIO(json.dumps({"anthropic_version": "1", "messages": []}).encode())  # not read, but by boto3
+    client.invoke_model(modelId=CLAUDE, body=body)["body"].read()
+    assert [call[names.OUTPUT_TOKENS] for call in captured.calls] == [12, 640]
 
 
 def test_another_wrapper_below_gets_what_was_passed_by_position_by_position(
