@@ -118,6 +118,8 @@ class Methods:
                 raise
             finally:
                 context.detach(token)
+            if hasattr(result, "__await__"):  # a coroutine that does not look like one: wrapped, or made by a function
+                return self._deliver_later(result, call)
             return self._deliver(result, call)
 
         async def awaited(wrapped: Any, client: Any, args: Args, kwargs: Arguments) -> Any:
@@ -215,3 +217,12 @@ class Methods:
             return self.deliver(result, call)
         call.end()
         return result
+
+    async def _deliver_later(self, result: Any, call: Call) -> Any:
+        """The same, of a result that is awaited first."""
+        try:
+            found = await result
+        except BaseException as error:
+            call.end(error)
+            raise
+        return self._deliver(found, call)

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from botocore.eventstream import EventStream
 from botocore.exceptions import ClientError, EventStreamError
 from botocore.response import StreamingBody
+from botocore.stub import Stubber
 
 from tests.sdk.cases import (
     CLAUDE,
@@ -319,7 +321,20 @@ def test_a_body_that_is_no_document_is_passed_on_and_counts_nothing(
 def test_other_operations_are_no_calls(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply({"inputTokens": 5})
     client.count_tokens(modelId=CLAUDE, input={"converse": ASKED})
+    provider.reply({"embedding": [0.1], "inputTextTokenCount": 5})
+    client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=json.dumps({"inputText": "x"}))["body"].read()
     assert captured.calls == []
+
+
+def test_a_request_that_is_no_document_goes_out_as_it_is(
+    provider: ProviderServer, client: Any, captured: Captured
+) -> None:
+    provider.reply({"generation": "42"}, headers=HEADERS)
+    provider.reply(messages_whole(TOLD))
+    client.invoke_model(modelId="meta.m-v1:0", body=b'"not a document"')["body"].read()
+    body = io.BytesIO(json.dumps({"anthropic_version": "1", "messages": []}).encode())  # not read, but by boto3
+    client.invoke_model(modelId=CLAUDE, body=body)["body"].read()
+    assert [call[names.OUTPUT_TOKENS] for call in captured.calls] == [12, 640]
 
 
 def test_another_wrapper_below_gets_what_was_passed_by_position_by_position(
@@ -342,3 +357,15 @@ def test_another_wrapper_below_gets_what_was_passed_by_position_by_position(
     client.close()
     assert seen == [("Converse", ["additionalModelResponseFieldPaths", "messages", "modelId"], {})]
     assert captured.call.items() >= COUNTS.items()
+
+
+def test_what_an_applications_own_tests_put_in_place_of_a_stream_is_left_alone(client: Any, captured: Captured) -> None:
+    body, events = io.BytesIO(b"{}"), {"messageStart": {"role": "assistant"}}
+    with Stubber(client) as stubber:
+        stubber.add_response("converse_stream", {"stream": events})
+        stubber.add_response("invoke_model", {"body": body, "contentType": "application/json"})
+        stubber.add_response("converse", converse_whole(TOLD))
+        assert client.converse_stream(modelId=CLAUDE, **ASKED)["stream"] is events
+        assert client.invoke_model(modelId=CLAUDE, body=b"{}")["body"] is body
+        client.converse(modelId=CLAUDE, **ASKED)
+    assert [call.get(names.OUTPUT_TOKENS) for call in captured.calls] == [None, None, 640]

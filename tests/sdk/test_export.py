@@ -70,7 +70,8 @@ def test_importing_loads_the_api_of_opentelemetry_and_nothing_heavier() -> None:
 def test_instrumenting_imports_no_provider_and_no_exporter() -> None:
     done = run("import sys, thinkmeter, json; thinkmeter.instrument(); print(json.dumps(sorted(sys.modules)))")
     loaded: list[str] = json.loads(done.stdout)
-    heavy = ("openai", "anthropic", "google.genai", "requests", "opentelemetry.exporter")
+    clients = ("openai", "anthropic", "google.genai", "groq", "mistralai", "boto3", "botocore")
+    heavy = (*clients, "httpx", "requests", "opentelemetry.exporter")
     assert [name for name in loaded if name.startswith(heavy)] == []
 
 

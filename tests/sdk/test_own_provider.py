@@ -155,6 +155,27 @@ def test_it_is_cut_refused_and_untold_as_every_other(provider: ProviderServer, m
     assert refused[names.ERROR_TYPE] == "HTTPError"
 
 
+def test_a_method_that_returns_a_coroutine_without_being_one_is_measured_when_it_is_awaited(
+    installed: Path, provider: ProviderServer, measure: Measure
+) -> None:
+    library = installed / "acme" / "client.py"
+    plain = (
+        library.read_text()
+        .replace("    async def think(", "    def think(")
+        .replace("return await asyncio", "return asyncio")
+    )
+    library.write_text(plain)
+    answer(provider, [{**LAST, "usage": USAGE}])
+    answer(provider, [LAST], status=400)
+    (call, refused), _ = measure(
+        "asyncio.run(async_client.think('acme-2', 'x'))\n"
+        "try: asyncio.run(async_client.think('acme-2', 'x'))\n"
+        "except OSError: pass"
+    )
+    assert (call[names.OUTPUT_TOKENS], call[names.REASONING_OUTPUT_TOKENS]) == (640, 512)
+    assert refused[names.ERROR_TYPE] == "HTTPError"
+
+
 def test_the_cap_on_thinking_holds_for_it_too(provider: ProviderServer, measure: Measure) -> None:
     answer(provider, [{**LAST, "usage": USAGE}])
     (call,), _ = measure(
