@@ -29,7 +29,7 @@ SCHEDULE_DELAY_MS: Final = 1000
 BATCH_SIZE: Final = 512
 """Most spans in one request; `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` overrides."""
 POOLS: Final = ("multiprocessing", "billiard")
-"""What makes and ends the workers of process pools: the standard library's, and Celery's copy of it."""
+"""What makes processes and ends them: the standard library's, and Celery's copy of it."""
 GEN_AI: Final = ("gen_ai.", "thinkmeter.", "llm.", "openinference.", "traceloop.", "langfuse.")
 """An attribute with such a name makes a span a GenAI span, in any dialect."""
 
@@ -136,8 +136,11 @@ class Export:
             util.register_after_fork(self, finalize)
             if getattr(process, "_parent_process", None) is not None:  # it has begun: instrumented by its own task
                 finalize(self)
+        celery = sys.modules.get("celery.signals")
+        if celery is not None:  # whose workers end without finalizers, too
+            celery.worker_process_shutdown.connect(self.last, weak=False)
 
-    def last(self) -> None:
+    def last(self, *_: Any, **__: Any) -> None:
         """Deliver what is there, within the flush timeout, in a process that is about to end."""
         self.flush(self._settings.flush_timeout_s)
 

@@ -73,7 +73,7 @@ class Runtime:
         return self.export.flush(timeout_s, [holder for holder in held if hasattr(holder, "force_flush")])
 
     def kept(self, ctx: Context) -> float | None:
-        """Probability that a trace which begins in that context is kept, or began with the span in it; None: unknown."""
+        """Probability that a trace is kept which begins in that context, or began with its span; None: unknown."""
         span = trace.get_current_span(ctx)
         present = span.get_span_context()
         began_here = not present.is_valid or (not present.is_remote and getattr(span, "parent", present) is None)
