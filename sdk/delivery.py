@@ -20,6 +20,22 @@ LONGEST_PAUSE_S: Final = 30.0
 BLIND_ATTEMPTS: Final = 6
 """Attempts with an exporter that does not say why it failed: some failures never pass."""
 UNSENT: Final = "not delivered before exit"
+_MAKING: Final = threading.RLock()
+"""Held while the exporter is imported and made. A fork waits for that: a module whose import another thread was in the
+middle of can never be imported in the child."""
+LONGEST_WAIT_OF_A_FORK_S: Final = 10.0
+
+if hasattr(os, "register_at_fork"):
+    _held = threading.local()
+
+    def _before_fork() -> None:
+        _held.yes = _MAKING.acquire(timeout=LONGEST_WAIT_OF_A_FORK_S)
+
+    def _after_fork() -> None:
+        if _held.yes:
+            _MAKING.release()
+
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 OVERFLOW: Final = "queue full"
 
 
@@ -86,12 +102,14 @@ class Delivery:
 
     def _send(self, batch: Sequence[Any]) -> "Answer":
         """One attempt."""
-        from thinkmeter.sdk.wire import Answer, Wire
+        with _MAKING:
+            from thinkmeter.sdk.wire import Answer, Wire
 
         answer = None
         with contained(f"sending {self._signal}"):
             if self._wire is None:
-                self._wire = Wire(self._signal, self._settings, self.remaining_s)
+                with _MAKING:
+                    self._wire = Wire(self._signal, self._settings, self.remaining_s)
             answer = self._wire.send(batch)
         return answer or Answer(reason="the exporter failed")
 

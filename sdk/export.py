@@ -2,8 +2,10 @@
 
 import atexit
 import os
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -26,6 +28,8 @@ SCHEDULE_DELAY_MS: Final = 1000
 """A span waits at most this long for company; `OTEL_BSP_SCHEDULE_DELAY` overrides."""
 BATCH_SIZE: Final = 512
 """Most spans in one request; `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` overrides."""
+POOLS: Final = ("multiprocessing", "billiard")
+"""What makes processes and ends them: the standard library's, and Celery's copy of it."""
 GEN_AI: Final = ("gen_ai.", "thinkmeter.", "llm.", "openinference.", "traceloop.", "langfuse.")
 """An attribute with such a name makes a span a GenAI span, in any dialect."""
 
@@ -109,6 +113,38 @@ class Export:
         self.logs: LogExport | None = None
         self._flusher: threading.Thread | None = None
         atexit.register(self.close)
+        if hasattr(os, "register_at_fork"):
+            method = weakref.WeakMethod(self._forked)
+            os.register_at_fork(after_in_child=lambda: (forked := method()) and forked())
+        self._end_with_pools()
+
+    def _forked(self) -> None:
+        """Start over with locks that nobody holds: the thread that held them stayed behind in the parent."""
+        self._lock = threading.Lock()
+        self._flusher = None
+        self._end_with_pools()
+
+    def _end_with_pools(self) -> None:
+        """Have workers of process pools deliver before they end: they end without `atexit`."""
+        for name in POOLS:
+            util, process = sys.modules.get(f"{name}.util"), sys.modules.get(f"{name}.process")
+            if util is None or process is None:
+                continue
+
+            def finalize(export: "Export", util: Any = util) -> None:
+                util.Finalize(export, export.last, exitpriority=0)
+
+            # A child forgets its parent's finalizers when it begins, and then does what was registered for that moment.
+            util.register_after_fork(self, finalize)
+            if getattr(process, "_parent_process", None) is not None:  # it has begun: instrumented by its own task
+                finalize(self)
+        celery = sys.modules.get("celery.signals")
+        if celery is not None:  # whose workers end without finalizers, too
+            celery.worker_process_shutdown.connect(self.last, weak=False)
+
+    def last(self, *_: Any, **__: Any) -> None:
+        """Deliver what is there, within the flush timeout, in a process that is about to end."""
+        self.flush(self._settings.flush_timeout_s)
 
     def span_export(self) -> SpanExport | None:
         """The processor that sends spans, started when first needed; None: the environment wants none sent."""

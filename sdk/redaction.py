@@ -1,6 +1,5 @@
 """Secrets in recorded content: taken out by pattern before anything leaves the process."""
 
-import functools
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -9,21 +8,29 @@ from thinkmeter.sdk.health import warn
 
 REDACTED: Final = "[REDACTED]"
 SECRETS: Final = (
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-    r"(?<![A-Za-z])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, OpenRouter, Stripe
-    r"(?<![A-Za-z])(?:gsk|xai|hf|r8|nvapi|pplx|glpat)[-_][A-Za-z0-9_-]{16,}",  # Groq, xAI, Replicate, NVIDIA, ...
-    r"\bAIza[A-Za-z0-9_-]{30,}",  # Google
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
-    r"\b(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{20,}",
-    r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",  # Slack
-    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",  # JSON web tokens
-    r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{12,}=*",
-    r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)",  # user:password@ of an address
+    (("-----begin ",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+    # OpenAI, Anthropic, OpenRouter, Stripe
+    (("sk-", "sk_", "pk-", "pk_", "rk_"), r"(?<![A-Za-z])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}"),
+    # Groq, xAI, Hugging Face, Replicate, NVIDIA, Perplexity, GitLab
+    (
+        ("gsk_", "xai-", "hf_", "r8_", "nvapi-", "pplx-", "glpat-"),
+        r"(?<![A-Za-z])(?:gsk|xai|hf|r8|nvapi|pplx|glpat)[-_][A-Za-z0-9_-]{16,}",
+    ),
+    (("aiza",), r"\bAIza[A-Za-z0-9_-]{30,}"),  # Google
+    (("akia", "asia"), r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),  # AWS
+    (("gh", "github_pat_"), r"\b(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{20,}"),
+    (("xox",), r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),  # Slack
+    (("eyj",), r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),  # JSON web tokens
+    (("bearer", "basic"), r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{12,}=*"),
+    (("://",), r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),  # user:password@ of an address
     # a value after a name that says what it is, as in `password=...` or `"api_key": "..."`
-    r"(?i:(?<=password)|(?<=passwd)|(?<=secret)|(?<=api_key)|(?<=api-key)|(?<=apikey)|(?<=access_token)|(?<=auth_token))"
-    r"\\?[\"']?\s*[:=]\s*\\?[\"']?[^\s\"'\\,;}]{4,}",
+    (
+        ("password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "auth_token"),
+        r"(?i:(?<=password)|(?<=passwd)|(?<=secret)|(?<=api_key)|(?<=api-key)|(?<=apikey)|(?<=access_token)|(?<=auth_token))"
+        r"\\?[\"']?\s*[:=]\s*\\?[\"']?[^\s\"'\\,;}]{4,}",
+    ),
 )
-"""Always taken out."""
+"""Always taken out: patterns, each with texts in lower case without one of which it need not be looked for."""
 NAMED: Final = {
     "emails": r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b",
     "phone_numbers": r"(?<!\w)\+\d(?:[ ()/-]?\d){7,14}\b",
@@ -49,17 +56,18 @@ def usable(name: str, patterns: Iterable[str]) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
-@functools.lru_cache(maxsize=16)
-def _finder(patterns: tuple[str, ...]) -> list[re.Pattern[str]]:
-    """One expression for what is always taken out; each of the others apart, since it may have groups of its own."""
-    return [re.compile("|".join(f"(?:{pattern})" for pattern in SECRETS)), *map(re.compile, patterns)]
+_SECRETS: Final = tuple((hints, re.compile(pattern)) for hints, pattern in SECRETS)
 
 
 def redacted(node: Any, patterns: tuple[str, ...] = ()) -> Any:
     """A copy of parts or messages without secrets in any of their texts."""
     if isinstance(node, str):
-        for finder in _finder(patterns):
-            node = finder.sub(REDACTED, node)
+        lower = node.lower()
+        for hints, secret in _SECRETS:
+            if any(hint in lower for hint in hints):
+                node = secret.sub(REDACTED, node)
+        for pattern in patterns:
+            node = re.sub(pattern, REDACTED, node)
         return node
     if isinstance(node, dict):
         return {

@@ -73,8 +73,11 @@ class Runtime:
         return self.export.flush(timeout_s, [holder for holder in held if hasattr(holder, "force_flush")])
 
     def kept(self, ctx: Context) -> float | None:
-        """Probability that a trace which begins in that context is kept; None: it began elsewhere, or nobody knows."""
-        return None if trace.get_current_span(ctx).get_span_context().is_valid else self._kept
+        """Probability that a trace is kept which begins in that context, or began with its span; None: unknown."""
+        span = trace.get_current_span(ctx)
+        present = span.get_span_context()
+        began_here = not present.is_valid or (not present.is_remote and getattr(span, "parent", present) is None)
+        return self._kept if began_here else None
 
     @property
     def endpoint(self) -> str | None:

@@ -1,6 +1,7 @@
 """The OTLP exporters and the HTTP session under them. Heavy: imported by the first delivery, in its own thread."""
 
 import email.utils
+import encodings.idna  # noqa: F401 (which the first look-up of a host name would import, see delivery._MAKING)
 import logging
 import os
 import threading
@@ -76,6 +77,15 @@ class Session(requests.Session):
         """The newest answer, once."""
         answer, self.answer = self.answer, None
         return answer
+
+    def close(self) -> None:
+        """Close connections. The library leaves that to finalizers, which no longer run while the interpreter ends."""
+        for adapter in self.adapters.values():
+            pools: Any = getattr(getattr(adapter, "poolmanager", None), "pools", {})
+            for pool in [pools.get(key) for key in list(pools.keys())]:
+                if pool is not None:
+                    pool.close()
+        super().close()
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send once."""

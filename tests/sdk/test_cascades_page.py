@@ -78,6 +78,12 @@ def test_by_hand(provider: ProviderServer, captured: Captured, defined: dict[str
     assert calls(captured, names.ATTEMPT, names.TIER, names.USER_ID) == [(1, 1, "u-42"), (2, 2, "u-42")]
 
 
+def test_limits(provider: ProviderServer, captured: Captured, defined: dict[str, Any]) -> None:
+    say(provider, "42")
+    found = run(provider, "Limits", {"thinkmeter": defined["thinkmeter"], "ask": asking(provider)})
+    assert (found["answer"], provider.bodies[-1]["reasoning_effort"]) == ("42", "high")
+
+
 def asking(provider: ProviderServer) -> Any:
     """The first example's `ask`, with a client of its own for each call."""
 

@@ -72,15 +72,6 @@ def check(found: dict[str, list[dict[str, Any]]], names: list[str]) -> None:
             assert (call["input_tokens"], call["cache_read_tokens"]) == (TOLD.input, TOLD.cached)
 
 
-@pytest.fixture(scope="session")
-def environments() -> Path:
-    """Where `make beside` put the environments of packages that are too heavy, or too picky, for this one."""
-    folder = os.environ.get("THINKMETER_BESIDE")
-    if not folder:
-        pytest.skip("run by `make beside`: these need environments of their own")
-    return Path(folder)
-
-
 def watched(
     provider: ProviderServer,
     running: Collector,
