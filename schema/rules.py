@@ -14,7 +14,11 @@ from thinkmeter.schema.store.statement import statement
 
 
 class Rule(NamedTuple):
-    """One row of the table `rules`; what its fields mean depends on the kind (see migration 1)."""
+    """One row of the table `rules`; what its fields mean depends on the kind.
+
+    Most are told in migration 1. Beside them: 'budget' and 'quota' with the limits that are set as JSON in `value`,
+    and 'price' with a price that was set by command.
+    """
 
     attribute: str
     pattern: str

@@ -24,9 +24,10 @@ def latency(cells: Cells, policy: Policy) -> Estimate:
     n, calls = told.count("calls"), cells.count("calls")
     target = policy.ttft_target_ms if str(cells["measure_name"][0]) == FIRST_CHUNK else None
     detail: dict[str, Any] = {"calls": calls, "untold_calls": calls - n, "target_ms": target, "within_target": None}
+    detail["estimated"] = bool((told["weight"] != 1).any())
     if n < policy.min_requests:
         return Estimate.insufficient(n, f"{n} of {policy.min_requests} calls that tell it", detail)
-    columns = told["ms"], told["calls"], told["calls"] * 0 + 1.0
+    columns = told["ms"], told["calls"], told["weight"]
     low, high = quantile_interval(0.50, *columns)
     detail |= {"p50": quantile(0.50, *columns), "p50_low": low, "p50_high": high}
     if target is not None:

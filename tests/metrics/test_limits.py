@@ -285,6 +285,7 @@ def test_latency_is_told_for_each_wait(database: StoreAddress, client: Client) -
         assert row.value == pytest.approx(reference.percentile(values, 95), rel=0.006)
         assert row.detail["p50"] == pytest.approx(reference.percentile(values, 50), rel=0.006)
         assert (row.low, row.high) == pytest.approx(reference.order_statistics(values, 0.95), rel=0.006)
+    assert not rows["end"].detail["estimated"]
     chunk = rows["first chunk"]
     within = sum(wait <= 1500 for wait in waits["first chunk"]) / len(waits["first chunk"])
     assert (chunk.detail["target_ms"], rows["end"].detail["target_ms"]) == (1500, None)
@@ -296,3 +297,21 @@ def test_a_cascade_is_no_runaway_by_itself(database: StoreAddress, client: Clien
     insert_traffic(client, [climbed(f"r{n}", was=False, became=True) for n in range(5)])
     with Reader(database) as reader:
         assert reader.report("runaways", since=SINCE, until=UNTIL).rows == ()
+
+
+def test_latency_of_sampled_calls_stands_for_more(database: StoreAddress, client: Client) -> None:
+    # of the fast calls every tenth was kept
+    kept = [(100.0, 0.1)] * 20 + [(5_000.0, 1.0)] * 20
+    insert(
+        client,
+        "spans",
+        [
+            span(at_s=n, task="chat", request_id=f"r{n}", duration_ns=int(ms * 1e6), sampling_probability=probability)
+            for n, (ms, probability) in enumerate(kept)
+        ],
+    )
+    with Reader(database) as reader:
+        rows = {row.key["until"]: row for row in reader.report("latency", since=SINCE, until=UNTIL).rows}
+    assert (rows["end"].n, rows["end"].detail["estimated"]) == (40, True)
+    # 20 of 220: the p95 is among the slow ones, the median among the fast ones
+    assert (rows["end"].value, rows["end"].detail["p50"]) == (5_000.0, 100.0)

@@ -1,6 +1,7 @@
 """Recordings that others made of real models, through the store and the reader, against plain Python."""
 
 import csv
+import dataclasses
 import datetime as dt
 import gzip
 import statistics
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.metrics import reference
+from tests.metrics import derived, reference
 from tests.metrics.traffic import SINCE, UNTIL, Attempt, Request, Verdict, insert_traffic
 from tests.schema.rows import insert, price
 from thinkmeter.schema.query import Reader
@@ -140,3 +141,70 @@ def test_a_cascade_of_two_real_models(database: StoreAddress, client: Client, re
     assert vrate.value == pytest.approx(precision.value)
     assert vrate.detail["recall"] == pytest.approx(precision.recall)
     assert vrate.detail["false_positive_rate"] == pytest.approx(precision.false_positive_rate)
+
+
+def test_accuracy_by_length_of_real_thinking(database: StoreAddress, client: Client, real_data: Path) -> None:
+    rows = list(recorded(real_data / "lrm_token_economy"))
+    insert_traffic(
+        client,
+        [Request(row["request_id"], (attempt(row),), row["model"], at_s=n) for n, row in enumerate(rows)],
+    )
+    wanted: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        one = attempt(row)
+        if one.correct is not None and one.thinking is not None and one.output is not None:
+            if one.thinking <= one.output:
+                wanted[row["model"]][derived.bin_of(one.thinking)].append(one.correct)
+    with Reader(database) as reader:
+        report = {row.key["task"]: row for row in reader.report("overthinking", since=SINCE, until=UNTIL).rows}
+    assert len(wanted) > 5
+    for model, lengths in wanted.items():
+        found = report[model]
+        labelled = {one["from_tokens"]: one for one in found.detail["bins"] if one["n"]}
+        assert {derived.bin_of(begin) for begin in labelled} == lengths.keys(), model
+        for one in labelled.values():
+            answers = lengths[derived.bin_of(one["from_tokens"])]
+            assert (one["n"], one["correct"]) == (len(answers), pytest.approx(statistics.fmean(answers))), model
+            assert (one["low"], one["high"]) == pytest.approx(reference.wilson(sum(answers), len(answers)))
+        assert found.n == sum(len(answers) for length, answers in lengths.items() if length), model
+        assert (found.value is None) == (found.state == "insufficient_data"), model
+
+
+def test_strategies_of_a_published_comparison(database: StoreAddress, client: Client, real_data: Path) -> None:
+    rows = [row for row in recorded(real_data / "jhu_concise_cot") if row["model"] == "gpt-4" and row["correct"]]
+    names = {"baseline": "greedy"}
+    insert(client, "prices", [price(model="gpt-4")])
+    insert_traffic(
+        client,
+        [
+            Request(
+                row["request_id"],
+                (dataclasses.replace(attempt(row), strategy=names.get(row["strategy"], row["strategy"])),),
+                "exam",
+                at_s=n,
+            )
+            for n, row in enumerate(rows)
+        ],
+    )
+    with Reader(database) as reader:
+        report = {row.key["strategy"]: row for row in reader.report("strategies", since=SINCE, until=UNTIL).rows}
+    by_name: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        by_name[names.get(row["strategy"], row["strategy"])].append(row)
+    assert by_name.keys() == report.keys()
+    shares = {name: statistics.fmean(int(row["correct"]) for row in mine) for name, mine in by_name.items()}
+    costs = {
+        name: statistics.fmean(reference.cost_usd(attempt(row)) or 0 for row in mine) for name, mine in by_name.items()
+    }
+    for name, told in report.items():
+        assert told.n == len(by_name[name])
+        assert told.value == pytest.approx(shares[name])
+        assert told.detail["cost_per_attempt_usd"] == pytest.approx(costs[name])
+        if name != "greedy":
+            gain = shares[name] - shares["greedy"]
+            assert told.detail["gain_pp"] == pytest.approx(100 * gain)
+            price_of_it = told.detail["cost_per_extra_correct_usd"]
+            if gain > 0 and costs[name] > costs["greedy"]:
+                assert price_of_it == pytest.approx((costs[name] - costs["greedy"]) / gain)
+            else:
+                assert price_of_it is None

@@ -67,7 +67,7 @@ def import_labels(
     with store_client(address) as client:
         new = read.insert(client, project)
         again = len(read.labels) - new
-        _, contested = agreement(client, since=_EVER[0], until=_EVER[1], project=project)
+        _, contested = agreement(client, since=_EVER[0], until=_EVER[1], project=project) if new else ([], [])
     parts = [f"{new} labels imported", *([f"{again} known already"] if again else [])]
     parts += [f"{read.open_items} not labelled yet"] if read.open_items else []
     typer.echo(", ".join(parts))
