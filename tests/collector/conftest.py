@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.schema.store.client import StoreAddress
+
+# An example that takes long on a busy machine has failed nobody.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture

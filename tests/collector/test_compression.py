@@ -91,3 +91,15 @@ def test_an_unknown_encoding_is_named() -> None:
     with pytest.raises(Refused, match="'br' is none of gzip, zstd, deflate") as refused:
         decompress(b"", "br", 10)
     assert refused.value.reason is Reason.UNSUPPORTED_ENCODING
+
+
+@every_format
+def test_a_body_that_grows_too_many_times_is_refused(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    body = compress(bytes(3 * MIB))
+    with pytest.raises(Refused, match="more than 50 times its size") as refused:
+        decompress(body, encoding, 64 * MIB, 50)
+    assert refused.value.reason is Reason.COMPRESSION_RATIO
+    # what is small may grow as it likes, and what does not grow so much may be large
+    assert len(decompress(compress(bytes(MIB // 2)), encoding, 64 * MIB, 50)) == MIB // 2
+    noise = random.Random(1).randbytes(MIB) * 2
+    assert decompress(compress(noise), encoding, 64 * MIB, 50) == noise

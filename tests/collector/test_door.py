@@ -28,10 +28,10 @@ SETTINGS = CollectorSettings(
 class Opened:
     """A door with a spool behind it, and what it let in."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: CollectorSettings = SETTINGS) -> None:
         self.telemetry = Telemetry()
-        self.spool = Spool(directory, SETTINGS, self.telemetry)
-        self.door = Door(Keys(()), self.spool, SETTINGS, self.telemetry)
+        self.spool = Spool(directory, settings, self.telemetry)
+        self.door = Door(Keys(()), self.spool, settings, self.telemetry)
 
     def accept(self, export: Export, body: bytes, content_type: str = PROTOBUF, project: str = "p") -> Receipt:
         with self.door.room() as room:
@@ -193,3 +193,45 @@ def test_requests_share_the_memory(opened: Opened) -> None:
         second.take(50_000)
     with opened.door.room() as third:
         third.take(150_000)
+
+
+# --- limits of single items and of compression ----------------------------------------------------
+
+LIMITED = CollectorSettings(min_free_disk_bytes=0, max_attributes=10, max_attribute_bytes=1000)
+
+
+def with_attributes(request: ExportTraceServiceRequest, number: int, *texts: str) -> None:
+    span = request.resource_spans[0].scope_spans[0].spans[number]
+    for place, text in enumerate(texts):
+        span.attributes.add(key=f"k{place}").value.string_value = text
+
+
+def test_a_span_with_too_much_on_it_is_rejected_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    opened = Opened(tmp_path / "spool", LIMITED)
+    request = spans(range(1, 6))
+    with_attributes(request, 0, *["v"] * 9)
+    with_attributes(request, 1, *["v"] * 10)
+    with_attributes(request, 2, "x" * 990)
+    with_attributes(request, 3, "x" * 1001)
+    receipt = opened.accept(TRACES, request.SerializeToString())
+    assert (receipt.accepted, receipt.rejected) == (
+        3,
+        {Reason.TOO_MANY_ATTRIBUTES: 1, Reason.ATTRIBUTE_TOO_LONG: 1},
+    )
+    kept = ExportTraceServiceRequest.FromString(opened.let_in()[0])
+    assert [span.name for span in kept.resource_spans[0].scope_spans[0].spans] == ["chat 1", "chat 3", "chat 5"]
+    reply: Any = TRACES.reply(receipt.rejected)
+    assert reply.partial_success.rejected_spans == 2
+    assert "collector.max_attributes allows" in reply.partial_success.error_message
+    assert "collector.max_attribute_bytes allows" in reply.partial_success.error_message
+    assert opened.count("rejected_items", signal="traces", reason="too_many_attributes") == 1
+    opened.spool.close()
+
+
+def test_a_log_record_with_too_much_on_it_is_rejected(tmp_path: Path) -> None:
+    opened = Opened(tmp_path / "spool", LIMITED)
+    request = log_records(range(3))
+    request.resource_logs[0].scope_logs[0].log_records[1].attributes.add(key="k").value.string_value = "x" * 1001
+    receipt = opened.accept(LOGS, request.SerializeToString())
+    assert (receipt.accepted, receipt.rejected) == (2, {Reason.ATTRIBUTE_TOO_LONG: 1})
+    opened.spool.close()
