@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
+from thinkmeter.commands.price_tables import show_changes, show_prices, told
 from thinkmeter.commands.window import moment, window
 from thinkmeter.configuration import load
 from thinkmeter.schema.errors import ThinkmeterError
-from thinkmeter.schema.metrics.wording import usd
 from thinkmeter.schema.price_list import (
     STALE,
-    Key,
     newest_listed,
     proposed_books,
     put,
@@ -31,7 +28,7 @@ from thinkmeter.schema.price_list import (
     with_set_prices,
     without,
 )
-from thinkmeter.schema.prices import BEGINNING, END, PriceList, PriceOverride, Rate
+from thinkmeter.schema.prices import PriceList, PriceOverride
 from thinkmeter.schema.query import Reader
 from thinkmeter.schema.query.repricing import Change, changes
 from thinkmeter.schema.store.client import StoreAddress
@@ -44,7 +41,6 @@ prices = typer.Typer(
 )
 app.add_typer(prices, name="prices")
 
-RATES: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "thinking", "answer")
 SHOWN_BAD_ROWS: Final = 20
 Since = Annotated[str, typer.Option("--since", metavar="T", help="Begin: 30d before the end, or an ISO time.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help="End, not included.")]
@@ -67,11 +63,11 @@ def list_prices(
     with store_client(store_address(data, store_url, config), read_only=True) as client:
         books = read_books(client)
     shown = [(k, r) for k, book in books.items() for r in book if history or r.valid_from <= now < r.valid_until]
-    lines = [_told(key, rate) for key, rate in sorted(shown, key=lambda entry: (entry[0], entry[1].valid_from))]
+    lines = [told(key, rate) for key, rate in sorted(shown, key=lambda entry: (entry[0], entry[1].valid_from))]
     if as_json or as_csv:
         _write(lines, as_json=as_json)
     else:
-        _show_prices(Console(highlight=False, width=None if sys.stdout.isatty() else 300), lines)
+        show_prices(Console(highlight=False, width=None if sys.stdout.isatty() else 300), lines)
     unpriced = [key for key, book in books.items() if not any(rate.source for rate in book)]
     for provider, model, tier in sorted(unpriced):
         typer.echo(f"no price: {_typing(provider, model, tier)}", err=True)
@@ -193,8 +189,8 @@ def diff_prices(
         listed = price_list(client, config, read)
         found = difference(client, listed, start, end, project)
     if as_json or as_csv:
-        told = [{**_fields(one), "difference_usd": one.difference_usd} for one in found]
-        _write(told, as_json=as_json)
+        lines = [{**_fields(one), "difference_usd": one.difference_usd} for one in found]
+        _write(lines, as_json=as_json)
     else:
         show_changes(Console(highlight=False, width=None if sys.stdout.isatty() else 300), found, start, end)
     warn_of_age(dt.datetime.now(dt.UTC).date())
@@ -225,28 +221,6 @@ def moments(address: StoreAddress, since: str, until: str | None) -> tuple[dt.da
     start, end = moment(since, "--since"), None if until is None else moment(until, "--until")
     with Reader(address) as reader:
         return window(start, end, reader)
-
-
-def show_changes(console: Console, found: Sequence[Change], since: dt.datetime, until: dt.datetime) -> None:
-    """Print changes by model, and their sum."""
-    span = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
-    if not found:
-        console.print(f"{span}: nothing changes", markup=False)
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=span, title_style="dim")
-    for name in ("provider", "model", "service tier"):
-        table.add_column(name)
-    for name in ("calls", "now", "then", "difference", "unpriced now", "unpriced then"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
-        money = (usd(amount) for amount in (one.now_usd, one.then_usd, one.difference_usd))
-        unpriced = (f"{count:,}" for count in (one.now_unpriced_calls, one.then_unpriced_calls))
-        table.add_row(one.provider, one.model, one.service_tier, f"{one.calls:,}", *money, *unpriced)
-    table.add_section()
-    now, then = sum(one.now_usd for one in found), sum(one.then_usd for one in found)
-    calls = sum(one.calls for one in found)
-    table.add_row("", "all that change", "", f"{calls:,}", usd(now), usd(then), usd(then - now), style="bold")
-    console.print(table)
 
 
 def warn_of_age(today: dt.date) -> None:
@@ -290,55 +264,6 @@ def refuse(file: Path, bad: Sequence[tuple[int, str]]) -> None:
         raise ThinkmeterError(
             f"{len(bad)} rows of {file} are not valid and were left out{more}; mend them and try again"
         )
-
-
-def _told(key: Key, rate: Rate) -> dict[str, Any]:
-    provider, model, tier = key
-    return {
-        "provider": provider,
-        "model": model,
-        "service_tier": tier,
-        "valid_from": None if rate.valid_from == BEGINNING else rate.valid_from.isoformat(),
-        "valid_until": None if rate.valid_until == END else rate.valid_until.isoformat(),
-        "daily_from_s": rate.daily_from_s,
-        "daily_until_s": rate.daily_until_s,
-        "above_input_tokens": rate.above_input_tokens if rate.above_input_tokens >= 0 else None,
-        **{f"{name}_per_mtok_usd": getattr(rate, f"{name}_per_mtok_usd") for name in RATES},
-        "source": rate.source or None,
-    }
-
-
-def _show_prices(console: Console, lines: Sequence[dict[str, Any]]) -> None:
-    if not lines:
-        console.print("no model was called yet")
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="USD per million tokens", title_style="dim")
-    for name in ("provider", "model", "service tier", "valid"):
-        table.add_column(name, overflow="fold")
-    for name in RATES:
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    table.add_column("source")
-    for line in lines:
-        amounts = [line[f"{name}_per_mtok_usd"] for name in RATES]
-        table.add_row(
-            line["provider"],
-            line["model"],
-            line["service_tier"],
-            _validity(line),
-            *("-" if amount is None else f"{amount:.4g}" for amount in amounts),
-            line["source"] or "no price",
-            style="" if line["source"] else "red",
-        )
-    console.print(table)
-
-
-def _validity(line: dict[str, Any]) -> str:
-    parts = [f"from {line['valid_from'][:10]}" if line["valid_from"] else ""]
-    parts += [f"until {line['valid_until'][:10]}" if line["valid_until"] else ""]
-    if (line["daily_from_s"], line["daily_until_s"]) != (0, 86_400):
-        parts += [f"{line['daily_from_s'] // 3600:02}-{line['daily_until_s'] // 3600:02} h UTC"]
-    parts += [f"above {line['above_input_tokens']:,} input" if line["above_input_tokens"] else ""]
-    return " ".join(part for part in parts if part) or "always"
 
 
 def _typing(provider: str, model: str, tier: str) -> str:

@@ -9,7 +9,8 @@ from rich.console import Console
 from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
-from thinkmeter.commands.prices import Project, Since, Until, difference, moments, price_list, show_changes, warn_of_age
+from thinkmeter.commands.price_tables import show_changes
+from thinkmeter.commands.prices import Project, Since, Until, difference, moments, price_list, warn_of_age
 
 
 @app.command()
