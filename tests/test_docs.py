@@ -8,6 +8,7 @@ import pytest
 import typer.main
 
 from thinkmeter.__main__ import command_line
+from thinkmeter.commands import MODULES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -28,6 +29,14 @@ def test_commands_and_targets_that_are_named_exist(page: Path) -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
     assert set(re.findall(r"`thinkmeter ([a-z]+)", text)) <= commands
+
+
+def test_each_command_is_found_by_its_module() -> None:
+    found = {}
+    for name, command in typer.main.get_command(command_line()).commands.items():  # type: ignore[attr-defined]  # a group's
+        first = next(iter(getattr(command, "commands", {"": command}).values()))
+        found[name] = first.callback.__module__.removeprefix("thinkmeter.commands.")
+    assert found == MODULES
 
 
 def test_every_command_is_documented_and_says_what_it_does() -> None:
