@@ -26,11 +26,12 @@ from thinkmeter.schema.rules import (
     tier_rules,
     timezone_rules,
 )
+from thinkmeter.schema.store.retention import RetentionSettings
 
 FILE_NAME = "thinkmeter.toml"
 """Read from the working directory where no other file is named and this one exists."""
 
-LATER_SECTIONS = frozenset({"dashboard", "privacy", "retention"})
+LATER_SECTIONS = frozenset({"dashboard", "privacy"})
 """Sections that are part of the file's form and take no effect yet; a file that has them is told so."""
 
 
@@ -86,7 +87,7 @@ class Configuration(BaseSettings):
     quotas: Quotas = Quotas()
     dashboard: dict[str, Any] = {}
     privacy: dict[str, Any] = {}
-    retention: dict[str, Any] = {}
+    retention: RetentionSettings = RetentionSettings()
 
     @field_validator("timezone")
     @classmethod

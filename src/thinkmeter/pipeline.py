@@ -18,6 +18,7 @@ from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import Migration, migrate
+from thinkmeter.schema.store.retention import apply_retention
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def open_store(configuration: Configuration, data_dir: Path, port: int) -> Embed
 
 
 def prepare(address: StoreAddress, configuration: Configuration) -> list[Migration]:
-    """Bring the store to the newest schema, able to decode OTLP, and its rules to the configuration.
+    """Bring the store to the newest schema, able to decode OTLP, and its rules and retention to the configuration.
 
     Returns:
         The migrations that were applied.
@@ -46,6 +47,7 @@ def prepare(address: StoreAddress, configuration: Configuration) -> list[Migrati
     with connect(address) as client:
         install(client, address.embedded)
         apply_rules(client, configuration)
+        apply_retention(client, configuration.retention)
     return applied
 
 

@@ -1,7 +1,8 @@
 """A sender that tries until it is answered. Run as `python -m tests.collector.sending HTTP-PORT JOURNAL FIRST`.
 
 Numbers spans upwards from FIRST, sends them in batches from several threads, and writes each acknowledged batch to the
-journal: `first end attempts`. Ends once standard input does and the batches underway are acknowledged.
+journal: `first end attempts`. Now and then it sends again what was acknowledged, as if it had not heard. Ends once
+standard input does and the batches underway are acknowledged.
 """
 
 import http.client
@@ -16,6 +17,7 @@ from tests.collector.traffic import spans
 
 THREADS = 4
 LARGEST_BATCH = 200
+DOUBTS = 0.1
 
 
 def main() -> None:
@@ -43,6 +45,10 @@ def send(port: int, log: int, numbers: "itertools.count[int]", ended: threading.
         while not acknowledged(port, body):
             attempts += 1
             time.sleep(0.05)
+        if random.random() < DOUBTS:
+            while not acknowledged(port, body):
+                time.sleep(0.05)
+            attempts += 1
         os.write(log, b"%d %d %d\n" % (start, end, attempts))
 
 

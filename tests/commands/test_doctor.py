@@ -52,7 +52,7 @@ def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path, run: Run, store_u
     (tmp_path / "quarantine").mkdir()
     (tmp_path / "quarantine" / "traces-1_0.json").write_text(json.dumps({"reason": "a field of another type"}))
     (tmp_path / "t.toml").write_text(
-        '[alerts.channels.oncall]\nkind = "pagerduty"\nrouting_key_env = "NOT_SET"\n[retention]\ncalls_days = 30\n'
+        '[alerts.channels.oncall]\nkind = "pagerduty"\nrouting_key_env = "NOT_SET"\n[dashboard]\ntitle = "x"\n'
     )
     options = ["--data", str(tmp_path), "--store-url", store_url, "--config", str(tmp_path / "t.toml")]
     told = run("doctor", *options)
@@ -62,7 +62,7 @@ def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path, run: Run, store_u
     assert "1 requests could not be stored" in said
     assert "a field of another type" in said
     assert "NOT_SET" in said
-    assert "not in effect in this version: [retention]" in said
+    assert "not in effect in this version: [dashboard]" in said
     assert "no process runs them: calls are not settled" in said
     assert "1 of 1 calls of 24 hours have unknown thinking" in said
 
