@@ -125,12 +125,9 @@ class Call:
             reply.chunk(chunk)
             if self._answer_s is None and reply.answered:
                 self._answer_s = time.perf_counter() - self._started
-            if (
-                self._thinking.chunk(chunk)
-                and self._cap_tokens is not None
-                and self._thinking.tokens > self._cap_tokens
-            ):
-                self._over()
+            thinking = self._thinking
+            if (not reply.answered or thinking.resumes) and thinking.chunk(chunk) and self._cap_tokens is not None:
+                self._hold(thinking.tokens, self._cap_tokens)
             if self._transcript is not None:
                 self._transcript.chunk(chunk)
             if self._hide is not None and reply.complete:
@@ -147,13 +144,15 @@ class Call:
         self.end(refusal)
         return refusal
 
-    def _over(self) -> None:
-        """The thinking shown is over the cap."""
-        if self._runtime.settings.on_exceed == "warn":
-            LOG.warning("a call to %s shows more thinking than the cap of %d", self.asked.model, self._cap_tokens)
-            self._cap_tokens = None  # said once
-        else:
+    def _hold(self, shown_tokens: int, cap_tokens: int) -> None:
+        """Hold the thinking shown so far against the cap."""
+        if shown_tokens <= cap_tokens:
+            return
+        if self._runtime.settings.on_exceed != "warn":
             self.stopped = True
+        else:
+            LOG.warning("a call to %s shows more thinking than the cap of %d", self.asked.model, cap_tokens)
+            self._cap_tokens = None  # said once
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span, once.

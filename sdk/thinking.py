@@ -17,13 +17,18 @@ _RESPONSES: Final = frozenset({"response.reasoning_text.delta", "response.reason
 
 
 class Thinking:
-    """The visible thinking of one call."""
+    """The visible thinking of one call.
 
-    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection")
+    Attributes:
+        resumes: whether thinking may go on once the answer has begun.
+    """
+
+    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection", "resumes")
 
     def __init__(self, kind: type[Reply]) -> None:
         """Read that API."""
         self._read_chunk, self._read_whole = next((_API[base] for base in kind.__mro__ if base in _API), _CHAT)
+        self.resumes = self._read_chunk is not _chat_chunk
         self._reflection: Reflection | None = None
         self._bytes = 0
 
