@@ -86,7 +86,7 @@ class EmbeddedStore:
         Raises:
             ThinkmeterError: the directory cannot be used, another process holds it, or the port is taken.
         """
-        self._data_dir = data_dir
+        self._data_dir = data_dir = data_dir.absolute()  # the child has a working directory of its own
         self._lock = _lock(data_dir)
         try:
             port = _free_port(port)

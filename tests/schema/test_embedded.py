@@ -137,3 +137,11 @@ def test_a_url_is_read_whole() -> None:
     address = StoreAddress.from_url("clickhouse://me:p%40ss@db.internal:8443/metrics?secure=true")
     assert address == StoreAddress("db.internal", 8443, "me", "p@ss", "metrics", secure=True)
     assert "p@ss" not in repr(address)
+
+
+def test_a_directory_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedStore(Path("data"), port=0) as store, connect(store.address, database="") as client:
+        assert client.command("SELECT 1") == 1
+        assert StoreAddress.of_running(Path("data")) == store.address
+    assert not (tmp_path / "data" / ADDRESS_FILE).exists()
