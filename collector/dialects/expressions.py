@@ -3,6 +3,7 @@
 In layers (see `layered`). A text that is not said is '', a number that is not said or not known is -1.
 """
 
+import re
 from functools import cache
 from typing import Final
 
@@ -92,6 +93,9 @@ def meaning() -> list[Layer]:
             "meant_budget": count("budget_number"),
             "odd_count": f"arrayExists((rank, field) -> field = 0 AND bitShiftRight(rank, 40) IN ({_counting()}),"
             " known_ranks, fields)" + "".join(f" OR ({name}_number >= 0 AND {name}_count < 0)" for name in counts),
+            # places are the lower half: what is left of them tells names
+            "odd_repeat": "length(known_ranks)"
+            " != length(arrayCompact(arrayMap(rank -> bitShiftRight(rank, 32), known_ranks)))",
             "cached": "greatest(cache_read_count, 0) + greatest(cache_write_count, 0)",
             "meant_class": "multiIf(dialect_number = 0 AND said_entity IN ('request', 'attempt'), said_entity,"
             f" dialect_number = {NO_DIALECT}, 'other', {_silent()}, 'other', class_of_kind != '', class_of_kind,"
@@ -132,15 +136,18 @@ def meaning() -> list[Layer]:
     ]
 
 
-def kept(stays: str) -> str:
+def kept(stays: str, content: str) -> str:
     """For every attribute whether it may stay, and has no column in which it stands as it was sent.
 
     Args:
         stays: SQL of whether an attribute of this `key` and `value` may stay.
+        content: pattern of names that are content.
     """
+    # of the names in the table it is known beforehand
+    unasked = f"code != 0 AND code NOT IN ({_listed_content(content)})"
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
     has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
-    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({stays}), codes, keys, texts)"
+    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({unasked} OR ({stays})), codes, keys, texts)"
 
 
 def dialect_name() -> str:
@@ -152,6 +159,11 @@ def dialect_name() -> str:
 def count(number: str) -> str:
     """A count of the number: itself, or -1 if it is none or absurd."""
     return f"if({number} <= {f.MOST_TOKENS} AND {number} = floor({number}), {number}, -1)"
+
+
+def _listed_content(content: str) -> str:
+    """Codes of names in the table that are content as well."""
+    return ", ".join(["0", *(code for name, code in _codes().items() if re.search(content, name))])
 
 
 @cache
