@@ -64,14 +64,11 @@ def meaning() -> list[Layer]:
     counts = [field.removesuffix("_tokens") for field in f.USAGE]
     return [
         {
-            **{f"{name}_within": _documented_number("usage", f.USAGE[f"{name}_tokens"]) for name in counts},
-            **{
-                f"{field.removesuffix('_tokens')}_beside": _documented_number("usage", paths)
-                for field, paths in f.USAGE_BESIDE.items()
-            },
+            "usage_numbers": _usage_numbers(),
             "cost_told": _documented_number("cost", f.COST),
         },
         {
+            **_usage_columns(),
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
             "meant_operation": "if(said_operation != '',"
             f" {mapped('lower(said_operation)', f.RENAMED_OPERATIONS, 'said_operation')},"
@@ -83,6 +80,8 @@ def meaning() -> list[Layer]:
             "meant_finish_reason": f"if(startsWith(said_finish_reason, '['), {_json_text('said_finish_reason', '1')},"
             " said_finish_reason)",
             "budget_number": _parameter_number("budget_tokens"),
+        },
+        {
             **{f"{name}_number": _counted(name) for name in counts},
             **{f"{name}_count": count(f"{name}_number") for name in counts},
         },
@@ -241,6 +240,35 @@ def _documented_number(document: str, paths: f.Paths) -> str:
     )
     first = f"ifNull(arrayFirstOrNull(number -> number >= 0 AND isFinite(number), [{found}]), -1)"
     return f"if(said_{document} = '', -1, {first})"
+
+
+def _usage_paths() -> dict[str, f.Paths]:
+    """Column -> paths whose first number it is."""
+    within = {f"{field.removesuffix('_tokens')}_within": paths for field, paths in f.USAGE.items()}
+    return {**within, **{f"{field.removesuffix('_tokens')}_beside": paths for field, paths in f.USAGE_BESIDE.items()}}
+
+
+def _usage_numbers() -> str:
+    """The numbers at all paths of the document of counts, -1 for none; one expression, since each costs planning."""
+    paths = [path for paths in _usage_paths().values() for path in paths]
+    steps = "abcd"
+    found = [
+        f"{step} != '', JSONExtractRaw(said_usage, {', '.join(steps[: depth + 1])})" for depth, step in enumerate(steps)
+    ]
+    number = f"toFloat64OrDefault(multiIf({', '.join(reversed(found))}, ''), toFloat64(-1))"
+    arrays = [f"[{listed(path[depth] if depth < len(path) else '' for path in paths)}]" for depth in range(len(steps))]
+    read = f"arrayMap(({', '.join(steps)}) -> {number}, {', '.join(arrays)})"
+    return f"if(said_usage = '', emptyArrayFloat64(), {read})"
+
+
+def _usage_columns() -> dict[str, str]:
+    columns: dict[str, str] = {}
+    first = 1
+    for column, paths in _usage_paths().items():
+        numbers = f"arraySlice(usage_numbers, {first}, {len(paths)})"
+        columns[column] = f"ifNull(arrayFirstOrNull(number -> number >= 0 AND isFinite(number), {numbers}), -1)"
+        first += len(paths)
+    return columns
 
 
 def _counted(name: str) -> str:
