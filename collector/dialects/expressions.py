@@ -69,6 +69,7 @@ def meaning() -> list[Layer]:
         },
         {
             **_usage_columns(),
+            **{f"{name}_count": count(f"{name}_number") for name in counts},
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
             "meant_operation": "if(said_operation != '',"
             f" {mapped('lower(said_operation)', f.RENAMED_OPERATIONS, 'said_operation')},"
@@ -80,10 +81,6 @@ def meaning() -> list[Layer]:
             "meant_finish_reason": f"if(startsWith(said_finish_reason, '['), {_json_text('said_finish_reason', '1')},"
             " said_finish_reason)",
             "budget_number": _parameter_number("budget_tokens"),
-        },
-        {
-            **{f"{name}_number": _counted(name) for name in counts},
-            **{f"{name}_count": count(f"{name}_number") for name in counts},
         },
         {
             "meant_provider": f"multiIf(dialect_number = {NO_DIALECT}, '', named_provider IN ('', 'openai'),"
@@ -242,15 +239,9 @@ def _documented_number(document: str, paths: f.Paths) -> str:
     return f"if(said_{document} = '', -1, {first})"
 
 
-def _usage_paths() -> dict[str, f.Paths]:
-    """Column -> paths whose first number it is."""
-    within = {f"{field.removesuffix('_tokens')}_within": paths for field, paths in f.USAGE.items()}
-    return {**within, **{f"{field.removesuffix('_tokens')}_beside": paths for field, paths in f.USAGE_BESIDE.items()}}
-
-
 def _usage_numbers() -> str:
     """The numbers at all paths of the document of counts, -1 for none; one expression, since each costs planning."""
-    paths = [path for paths in _usage_paths().values() for path in paths]
+    paths = [path for field in f.USAGE for path in (*f.USAGE[field], *f.USAGE_BESIDE.get(field, ()))]
     steps = "abcd"
     found = [
         f"{step} != '', JSONExtractRaw(said_usage, {', '.join(steps[: depth + 1])})" for depth, step in enumerate(steps)
@@ -262,19 +253,24 @@ def _usage_numbers() -> str:
 
 
 def _usage_columns() -> dict[str, str]:
+    """The number of each count, as the document has it or else an attribute; and where the document has it."""
     columns: dict[str, str] = {}
     first = 1
-    for column, paths in _usage_paths().items():
-        numbers = f"arraySlice(usage_numbers, {first}, {len(paths)})"
-        columns[column] = f"ifNull(arrayFirstOrNull(number -> number >= 0 AND isFinite(number), {numbers}), -1)"
-        first += len(paths)
+    for field, within in f.USAGE.items():
+        name, beside = field.removesuffix("_tokens"), f.USAGE_BESIDE.get(field, ())
+        whole = _first_number(first, len(within) + len(beside))
+        columns[f"{name}_number"] = f"ifNull({whole}, said_{field})"
+        if name in ("input", "output", *(counted.removesuffix("_tokens") for counted in f.USAGE_BESIDE)):
+            columns[f"{name}_within"] = f"ifNull({_first_number(first, len(within))}, -1)"
+        if name == "thinking":
+            columns[f"{name}_beside"] = f"ifNull({_first_number(first + len(within), len(beside))}, -1)"
+        first += len(within) + len(beside)
     return columns
 
 
-def _counted(name: str) -> str:
-    """The number of a count: as the document has it, else as an attribute does."""
-    beside = f" {name}_beside >= 0, {name}_beside," if f"{name}_tokens" in f.USAGE_BESIDE else ""
-    return f"multiIf({name}_within >= 0, {name}_within,{beside} said_{name}_tokens)"
+def _first_number(first: int, length: int) -> str:
+    numbers = f"arraySlice(usage_numbers, {first}, {length})"
+    return f"arrayFirstOrNull(number -> number >= 0 AND isFinite(number), {numbers})"
 
 
 def _json_text(document: str, path: str) -> str:
