@@ -173,6 +173,7 @@ def _prune_spans(request: ExportTraceServiceRequest, limits: Limits) -> Pruned:
     count = 0
     odd: Counter[str] = Counter()
     now = time.time_ns()
+    most, large = limits.attributes, limits.attribute_bytes < UNLIMITED.attribute_bytes
     oldest, latest = now - OLD_NS, now + AHEAD_NS
     rejected: Counter[Reason] = Counter()
     for resource_spans in request.resource_spans:
@@ -186,7 +187,7 @@ def _prune_spans(request: ExportTraceServiceRequest, limits: Limits) -> Pruned:
                     rejected[Reason.INVALID_ID] += 1
                     bad.append(position)
                     continue
-                if reason := _beyond(span, limits):
+                if (large or len(span.attributes) > most) and (reason := _beyond(span, limits)):
                     rejected[reason] += 1
                     bad.append(position)
                     continue

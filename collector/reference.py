@@ -169,10 +169,9 @@ def _odd(span: Span, said: Said, received: int) -> str:
     """The kinds of oddity of a span, between commas."""
     start, end = _times(span)
     timed = _is_time(start, received), _is_time(end, received)
-    names = [name for name, _ in said.attributes]
     odd = {
         "count": said.odd_count,
-        "duplicate": len(names) != len(set(names)),
+        "duplicate": said.odd_repeat,
         "time": not timed[0] or (end != 0 and not timed[1]),
         "duration": all(timed) and end < start,
     }

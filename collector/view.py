@@ -15,7 +15,7 @@ from typing import Final
 
 from thinkmeter.collector.dialects import expressions
 from thinkmeter.collector.dialects import fields as f
-from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
+from thinkmeter.collector.privacy import CONTENT, NOTHING_KEPT, THINKING, Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.sql import layered, listed, quoted, selected
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
@@ -88,9 +88,9 @@ def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
         "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
         "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
         "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
-        "keeps": expressions.kept(privacy.stays_sql("key", "value", "flat")),
+        "keeps": expressions.kept(privacy.stays_sql("key", "value", "flat"), f"{THINKING}|{CONTENT}"),
         "event_keeps": _event_keeps(privacy),
-        "odd": f"arrayStringConcat(arrayFilter(kind -> kind != '', [{', '.join(_oddities())}]), ',')",
+        "odd": f"substring(concat({', '.join(_oddities())}), 2)",
     }
     *layers, counted = [*expressions.reading(), *expressions.meaning()]
     if privacy.looks_into:
@@ -237,14 +237,14 @@ def _redacted(array: str, privacy: Privacy) -> str:
 
 
 def _oddities() -> list[str]:
-    """The kinds of oddity of a span, '' for those that it has not."""
+    """The kinds of oddity of a span behind a comma each, '' for those that it has not."""
     conditions = {
         "count": "odd_count",
-        "duplicate": "length(keys) != arrayUniq(keys)",
+        "duplicate": "odd_repeat",
         "time": f"NOT {_is_time('start_nano')} OR (end_nano != 0 AND NOT {_is_time('end_nano')})",
         "duration": f"{_is_time('start_nano')} AND {_is_time('end_nano')} AND end_nano < start_nano",
     }
-    return [f"if({condition}, {quoted(kind)}, '')" for kind, condition in conditions.items()]
+    return [f"if({condition}, {quoted(',' + kind)}, '')" for kind, condition in conditions.items()]
 
 
 def _marked(array: str, mark: str) -> str:

@@ -3,6 +3,7 @@
 In layers (see `layered`). A text that is not said is '', a number that is not said or not known is -1.
 """
 
+import re
 from functools import cache
 from typing import Final
 
@@ -63,14 +64,12 @@ def meaning() -> list[Layer]:
     counts = [field.removesuffix("_tokens") for field in f.USAGE]
     return [
         {
-            **{f"{name}_within": _documented_number("usage", f.USAGE[f"{name}_tokens"]) for name in counts},
-            **{
-                f"{field.removesuffix('_tokens')}_beside": _documented_number("usage", paths)
-                for field, paths in f.USAGE_BESIDE.items()
-            },
+            "usage_numbers": _usage_numbers(),
             "cost_told": _documented_number("cost", f.COST),
         },
         {
+            **_usage_columns(),
+            **{f"{name}_count": count(f"{name}_number") for name in counts},
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
             "meant_operation": "if(said_operation != '',"
             f" {mapped('lower(said_operation)', f.RENAMED_OPERATIONS, 'said_operation')},"
@@ -82,8 +81,6 @@ def meaning() -> list[Layer]:
             "meant_finish_reason": f"if(startsWith(said_finish_reason, '['), {_json_text('said_finish_reason', '1')},"
             " said_finish_reason)",
             "budget_number": _parameter_number("budget_tokens"),
-            **{f"{name}_number": _counted(name) for name in counts},
-            **{f"{name}_count": count(f"{name}_number") for name in counts},
         },
         {
             "meant_provider": f"multiIf(dialect_number = {NO_DIALECT}, '', named_provider IN ('', 'openai'),"
@@ -92,6 +89,9 @@ def meaning() -> list[Layer]:
             "meant_budget": count("budget_number"),
             "odd_count": f"arrayExists((rank, field) -> field = 0 AND bitShiftRight(rank, 40) IN ({_counting()}),"
             " known_ranks, fields)" + "".join(f" OR ({name}_number >= 0 AND {name}_count < 0)" for name in counts),
+            # places are the lower half: what is left of them tells names
+            "odd_repeat": "length(known_ranks)"
+            " != length(arrayCompact(arrayMap(rank -> bitShiftRight(rank, 32), known_ranks)))",
             "cached": "greatest(cache_read_count, 0) + greatest(cache_write_count, 0)",
             "meant_class": "multiIf(dialect_number = 0 AND said_entity IN ('request', 'attempt'), said_entity,"
             f" dialect_number = {NO_DIALECT}, 'other', {_silent()}, 'other', class_of_kind != '', class_of_kind,"
@@ -132,15 +132,18 @@ def meaning() -> list[Layer]:
     ]
 
 
-def kept(stays: str) -> str:
+def kept(stays: str, content: str) -> str:
     """For every attribute whether it may stay, and has no column in which it stands as it was sent.
 
     Args:
         stays: SQL of whether an attribute of this `key` and `value` may stay.
+        content: pattern of names that are content.
     """
+    # of the names in the table it is known beforehand
+    unasked = f"code != 0 AND code NOT IN ({_listed_content(content)})"
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
     has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
-    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({stays}), codes, keys, texts)"
+    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({unasked} OR ({stays})), codes, keys, texts)"
 
 
 def dialect_name() -> str:
@@ -152,6 +155,11 @@ def dialect_name() -> str:
 def count(number: str) -> str:
     """A count of the number: itself, or -1 if it is none or absurd."""
     return f"if({number} <= {f.MOST_TOKENS} AND {number} = floor({number}), {number}, -1)"
+
+
+def _listed_content(content: str) -> str:
+    """Codes of names in the table that are content as well."""
+    return ", ".join(["0", *(code for name, code in _codes().items() if re.search(content, name))])
 
 
 @cache
@@ -231,10 +239,38 @@ def _documented_number(document: str, paths: f.Paths) -> str:
     return f"if(said_{document} = '', -1, {first})"
 
 
-def _counted(name: str) -> str:
-    """The number of a count: as the document has it, else as an attribute does."""
-    beside = f" {name}_beside >= 0, {name}_beside," if f"{name}_tokens" in f.USAGE_BESIDE else ""
-    return f"multiIf({name}_within >= 0, {name}_within,{beside} said_{name}_tokens)"
+def _usage_numbers() -> str:
+    """The numbers at all paths of the document of counts, -1 for none; one expression, since each costs planning."""
+    paths = [path for field in f.USAGE for path in (*f.USAGE[field], *f.USAGE_BESIDE.get(field, ()))]
+    steps = "abcd"
+    found = [
+        f"{step} != '', JSONExtractRaw(said_usage, {', '.join(steps[: depth + 1])})" for depth, step in enumerate(steps)
+    ]
+    number = f"toFloat64OrDefault(multiIf({', '.join(reversed(found))}, ''), toFloat64(-1))"
+    arrays = [f"[{listed(path[depth] if depth < len(path) else '' for path in paths)}]" for depth in range(len(steps))]
+    read = f"arrayMap(({', '.join(steps)}) -> {number}, {', '.join(arrays)})"
+    return f"if(said_usage = '', emptyArrayFloat64(), {read})"
+
+
+def _usage_columns() -> dict[str, str]:
+    """The number of each count, as the document has it or else an attribute; and where the document has it."""
+    columns: dict[str, str] = {}
+    first = 1
+    for field, within in f.USAGE.items():
+        name, beside = field.removesuffix("_tokens"), f.USAGE_BESIDE.get(field, ())
+        whole = _first_number(first, len(within) + len(beside))
+        columns[f"{name}_number"] = f"ifNull({whole}, said_{field})"
+        if name in ("input", "output", *(counted.removesuffix("_tokens") for counted in f.USAGE_BESIDE)):
+            columns[f"{name}_within"] = f"ifNull({_first_number(first, len(within))}, -1)"
+        if name == "thinking":
+            columns[f"{name}_beside"] = f"ifNull({_first_number(first + len(within), len(beside))}, -1)"
+        first += len(within) + len(beside)
+    return columns
+
+
+def _first_number(first: int, length: int) -> str:
+    numbers = f"arraySlice(usage_numbers, {first}, {length})"
+    return f"arrayFirstOrNull(number -> number >= 0 AND isFinite(number), {numbers})"
 
 
 def _json_text(document: str, path: str) -> str:

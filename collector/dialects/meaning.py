@@ -181,6 +181,12 @@ class Said:
         return False
 
     @property
+    def odd_repeat(self) -> bool:
+        """Whether an attribute that is read says something twice."""
+        read = {name for names in self.dialect.names.values() for name in names}
+        return any(sum(map(bool, values)) > 1 and name in read for name, values in self._values.items())
+
+    @property
     def usage(self) -> Usage:
         """The tokens; none where the span is no call, since what an agent sums up over its calls is no call's."""
         if self.span_class != "inference":

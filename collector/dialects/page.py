@@ -30,7 +30,7 @@ ODD_VALUES = f"""| what comes | what becomes of it |
 | a count that is negative, has a fraction, is above {f.MOST_TOKENS:,}, or is no number | unknown; the field's next \
 attribute is read; the attribute stays as it was sent; kind `count` |
 | a score, threshold or probability that is NaN, infinite or no number | null |
-| the same attribute twice | the first that says something counts; kind `duplicate` |
+| the same attribute twice | the first that says something counts; kind `duplicate` where it is one that is read |
 | thinking above output | thinking is unknown in `calls`, source `missing` |
 | a time before 2000, or more than a day ahead of the receipt | the span's other time, else the time of receipt; kind \
 `time` |

@@ -57,6 +57,7 @@ def test_of_equal_keys_the_first_that_says_something_counts() -> None:
     span = span_of(CALL)
     span.attributes.extend(pairs({a.INPUT_TOKENS: 99, a.REQUEST_MODEL: "other"}))
     span.attributes.insert(0, pairs({a.REQUEST_MODEL: ""})[0])
+    span.attributes.extend(pairs({"other": 1}) * 2)
     [made] = decode(Signal.TRACES, traces([span]), "default", RECEIVED)["spans"]
     assert (made["input_tokens"], made["request_model"], odd(made)) == (10, "m", "duplicate")
 
