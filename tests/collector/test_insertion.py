@@ -205,8 +205,15 @@ def test_rows_are_made_to_last_in_the_embedded_store(module_client: Client, inst
         assert "fsync_part_directory = 1" in made
 
 
-def test_nothing_is_left_of_the_canary_and_of_earlier_versions(database: StoreAddress) -> None:
+def test_nothing_is_left_of_the_canary_and_of_earlier_versions(
+    database: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with connect(database) as client:
+        client.command("CREATE TABLE otlp_traces_fedcba987654 (x Int8) ENGINE = Null")
+        assert install(client, embedded=True).native
+        assert client.command("EXISTS otlp_traces_fedcba987654") == 1  # another collector may be inserting through it
+        client.command("ALTER TABLE labels ADD COLUMN later String")
+        monkeypatch.setattr("thinkmeter.collector.insertion.ABANDONED_S", -1)
         client.command("CREATE TABLE otlp_traces_0123456789ab (x Int8) ENGINE = Null")
         assert install(client, embedded=True).native
         sql = "SELECT name FROM system.tables WHERE database = currentDatabase()"
