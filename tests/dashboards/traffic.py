@@ -90,12 +90,12 @@ class Traffic:
         store.close()
 
     def _times(self, start: dt.datetime, end: dt.datetime, count: int) -> Iterator[dt.datetime]:
-        """More by day than by night."""
+        """More in some hours than in others, and the same whatever the hour of the run is."""
         while count:
-            time = start + (end - start) * self._random.random()
-            if self._random.random() < 0.55 + 0.45 * math.sin((time.hour - 8) / 24 * 2 * math.pi):
+            progress = self._random.random()
+            if self._random.random() < 0.55 + 0.45 * math.sin(progress * 2 * math.pi):
                 count -= 1
-                yield time
+                yield start + (end - start) * progress
 
     def _request(self, request_id: str, time: dt.datetime, progress: float) -> None:
         pick = self._random
