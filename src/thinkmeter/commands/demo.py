@@ -52,6 +52,9 @@ def demo(
     Anthropic and Gemini to a stand-in on this machine: no key is needed and nothing leaves it. What is true of every
     request is in a file, written before it is sent. The address of the dashboard stands at the end.
     """
+    if leave is None and not sys.stdin.isatty():
+        _in_background(seed, requests, data, minutes)
+        return
     from thinkmeter.commands.ending import end_on_signal
     from thinkmeter.commands.report import print_metrics
     from thinkmeter.commands.up import print_places
@@ -59,9 +62,6 @@ def demo(
     from thinkmeter.demo.traffic import DemoTraffic
     from thinkmeter.pipeline import Pipeline
 
-    if leave is None and not sys.stdin.isatty():
-        _in_background(seed, requests, data, minutes)
-        return
     stay = not leave
     console = Console(highlight=False, soft_wrap=True)
     configuration = demo_configuration()
