@@ -40,6 +40,7 @@ demo: $(VENV)/installed
 
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.ingest
+	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.overhead
 
 stress: $(VENV)/installed
 	$(BIN)/python -m pytest -m stress -s

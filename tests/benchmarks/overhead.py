@@ -219,7 +219,7 @@ def measure(rounds: int) -> None:
     titles = [f"{name}{', streamed' if stream else ''}" for name, stream in cases]
     print(f"| added us of CPU a call, median of {rounds} rounds | {' | '.join(titles)} |")
     print("|---|" + "---|" * len(cases))
-    for arm in ARMS:
+    for arm in [arm for arm in ARMS if arm != "bare"]:
         figures = [statistics.median(added.get((arm, name, stream), [math.nan])) for name, stream in cases]
         print(f"| {arm} | {' | '.join('' if math.isnan(figure) else f'{figure:.0f}' for figure in figures)} |")
 
