@@ -493,6 +493,14 @@ def boto3_client(port: int, asynchronous: bool) -> Any:
     return bedrock_client(port)
 
 
+def is_there(module: str) -> bool:
+    """Whether a module is installed, and the packages that it lies in."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 INTERACTIONS = Case(
     "gemini interactions",
     "gcp.gemini",
@@ -572,7 +580,7 @@ CASES = [
         unshown=0,
         known_early=frozenset({"input", "cached"}),
     ),
-    *([INTERACTIONS] if find_spec("google.genai._gaos") else []),  # newer releases
+    *([INTERACTIONS] if is_there("google.genai._gaos") else []),  # newer releases
     Case(
         "groq",
         "groq",
