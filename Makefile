@@ -53,7 +53,7 @@ $(VENV)-oldest/installed: pyproject.toml
 
 sdk-oldest: $(VENV)-oldest/installed
 	$(VENV)-oldest/bin/python -m pytest --confcutdir=tests/sdk -m "not stress and not newest" tests/sdk \
-	  --ignore tests/sdk/test_lifecycle.py --ignore tests/sdk/test_platforms.py
+	  --ignore tests/sdk/beside --ignore tests/sdk/test_lifecycle.py --ignore tests/sdk/test_platforms.py
 
 # Packages that are too heavy for every run, or need others than everything else does, in environments of their own.
 SDK_NEEDS := opentelemetry-exporter-otlp-proto-http wrapt

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.corpus import request
-from tests.collector.traffic import wait_for
+from tests.waiting import wait_for
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.schema.store.client import connect

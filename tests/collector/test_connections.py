@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.traffic import spans, wait_for
+from tests.collector.traffic import spans
+from tests.waiting import wait_for
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.schema.store.client import StoreAddress

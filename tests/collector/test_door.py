@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.collector.traffic import WAIT_S, log_records, points, spans
+from tests.collector.traffic import log_records, points, spans
+from tests.waiting import WAIT_S
 from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt
 from thinkmeter.collector.export import LOGS, METRICS, TRACES, UNLIMITED, Export
 from thinkmeter.collector.keys import Keys

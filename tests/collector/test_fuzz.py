@@ -13,7 +13,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.collector.fuzzing import FIRST, PROTOBUF, Body, GrpcSender, HttpSender, bodies
-from tests.collector.traffic import spans, wait_for
+from tests.collector.traffic import spans
+from tests.waiting import wait_for
 from thinkmeter.collector.export import TRACES
 from thinkmeter.collector.service import Collector
 

@@ -20,7 +20,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from pydantic import SecretStr
 
-from tests.collector.traffic import points, spans, stored_spans, wait_for
+from tests.collector.traffic import points, spans, stored_spans
+from tests.waiting import wait_for
 from thinkmeter.collector.export import METRICS, TRACES, Export
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings, KeySettings, Scope

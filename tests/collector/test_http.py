@@ -28,7 +28,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from pydantic import SecretStr
 
 from tests.collector.test_otlp import otlp_json
-from tests.collector.traffic import log_records, points, spans, stored_spans, wait_for
+from tests.collector.traffic import log_records, points, spans, stored_spans
+from tests.waiting import wait_for
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings, KeySettings, Scope
 from thinkmeter.schema.errors import ThinkmeterError

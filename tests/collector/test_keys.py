@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from tests.collector.traffic import wait_for
+from tests.waiting import wait_for
 from thinkmeter.collector.keys import Keys
 from thinkmeter.collector.refusal import Reason, Refused
 from thinkmeter.collector.service import Collector

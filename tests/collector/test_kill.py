@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.traffic import stored_spans, wait_for
+from tests.collector.traffic import stored_spans
+from tests.waiting import wait_for
 from thinkmeter.collector.record import marker, record
 from thinkmeter.collector.spool import SUFFIX
 from thinkmeter.schema.store.client import StoreAddress, connect

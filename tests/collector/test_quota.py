@@ -12,8 +12,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
-from tests.collector.traffic import wait_for
 from tests.schema.rows import Row, insert, rule, span
+from tests.waiting import wait_for
 from thinkmeter.collector.quota import Quotas
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings, KeySettings, Scope

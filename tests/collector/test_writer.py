@@ -11,7 +11,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.collector.test_http import get, post
-from tests.collector.traffic import log_records, spans, stored_spans, wait_for
+from tests.collector.traffic import log_records, spans, stored_spans
+from tests.waiting import wait_for
 from thinkmeter.collector.record import marker, new_segment_id, record
 from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.collector.service import Collector

@@ -1,8 +1,6 @@
 """Export requests as senders make them, each span and log record with a number of its own."""
 
-import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from clickhouse_connect.driver.client import Client
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -10,7 +8,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 START_NS = 1_793_491_200 * 10**9
-WAIT_S = 120.0
 
 
 def spans(numbers: Iterable[int]) -> ExportTraceServiceRequest:
@@ -50,11 +47,3 @@ def stored_spans(client: Client) -> list[int]:
     """Numbers of all span rows, not deduplicated."""
     rows = client.query("SELECT reinterpretAsUInt64(reverse(unhex(span_id))) AS number FROM spans ORDER BY number")
     return [row[0] for row in rows.result_rows]
-
-
-def wait_for(condition: Callable[[], Any], timeout_s: float = WAIT_S) -> None:
-    """Return once the condition holds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.collector.otlp import SECOND, span_of, traces
-from tests.collector.traffic import wait_for
 from tests.commandline import Run
+from tests.waiting import wait_for
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 CHAT = {

@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.collector.traffic import wait_for
+from tests.waiting import wait_for
 
 
 def run_demo(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -8,9 +8,9 @@ from threading import Event
 import pytest
 
 import thinkmeter
-from tests.collector.traffic import wait_for
 from tests.sdk.collector_server import Answer, CollectorServer
 from tests.sdk.test_export import run
+from tests.waiting import wait_for
 from thinkmeter.sdk import quota as look_up
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.collector.traffic import wait_for
 from tests.schema.rows import select
 from tests.sdk.beside.calls import answer, calls, named
 from tests.sdk.cases import Told, chat_events, chat_whole
 from tests.sdk.provider_server import ProviderServer
+from tests.waiting import wait_for
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings

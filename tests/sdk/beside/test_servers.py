@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.collector.traffic import wait_for
 from tests.sdk.beside.test_beside import ROOT
 from tests.sdk.collector_server import CollectorServer, attributes_of
+from tests.waiting import wait_for
 from thinkmeter.schema import attributes as names
 
 HEAD = """
