@@ -1,11 +1,10 @@
 """Labels as people have them, JSON or CSV, as the log records in which they travel."""
 
 import csv
-import dataclasses
 import datetime as dt
 import io
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -55,8 +54,7 @@ class Label(BaseModel):
 COLUMNS: Final = frozenset(Label.model_fields) | {"label_source"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(NamedTuple):
     """A row that is not taken.
 
     Attributes:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from thinkmeter.collector.compression import decompress
 from thinkmeter.collector.export import EXPORTS, FIELD_1, LOGS, METRICS, TRACES, Export
@@ -136,7 +137,7 @@ def _plausible(export: Export, body: bytes) -> bool:
     if export is TRACES:
         return checked.items > 0  # what is no span has no ids where a span has them
     if export is LOGS:
-        request = LOGS.request.FromString(body)
-        records = [r for rl in request.resource_logs for sl in rl.scope_logs for r in sl.log_records]  # type: ignore[attr-defined]
+        request = ExportLogsServiceRequest.FromString(body)
+        records = [r for rl in request.resource_logs for sl in rl.scope_logs for r in sl.log_records]
         return bool(records) and all(r.time_unix_nano or r.observed_time_unix_nano for r in records)
     return bool(checked.rejected)

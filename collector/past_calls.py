@@ -5,10 +5,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from thinkmeter.collector.labels import BadRow
 
 SCOPE: Final = "thinkmeter.import"
 DERIVED: Final = frozenset(
@@ -121,13 +123,6 @@ class PastCall(BaseModel):
     label_source: Literal["human", "test", "reference"] = "reference"
     label_by: str = ""
     label_sampling_probability: Share = None
-
-
-class BadRow(NamedTuple):
-    """A row that was left out."""
-
-    line: int
-    reason: str
 
 
 COLUMNS: Final = tuple(PastCall.model_fields)

@@ -82,6 +82,30 @@ class Trail(Generic[A]):
         return len(self.steps) > 1
 
 
+class _Walk(Generic[A]):
+    """Where one run of a cascade stands.
+
+    Attributes:
+        plan: the run.
+        step: what is to be called next; None: nothing, the run is over.
+        trail: what came of it, once it is over.
+    """
+
+    trail: Trail[A]
+
+    def __init__(self, plan: Generator[Callable[[], Any], Any, Trail[A]]) -> None:
+        """Begin."""
+        self.plan = plan
+        self.step: Callable[[], Any] | None = next(plan)
+
+    def go_on(self, resume: Callable[[], Callable[[], Any]]) -> None:
+        """Tell the plan what came of a step, and take the next."""
+        try:
+            self.step = resume()
+        except StopIteration as end:
+            self.step, self.trail = None, end.value
+
+
 class Cascade(Generic[A]):
     """Made by `thinkmeter.cascade()`; called with a question, it gives the `Trail` to its answer."""
 
@@ -115,43 +139,33 @@ class Cascade(Generic[A]):
         Raises:
             TypeError: a rung or the verifier is asynchronous.
         """
-        plan = self._plan(args, kwargs)
-        step = next(plan)
-        while True:
+        walk: _Walk[A] = _Walk(self._plan(args, kwargs))
+        while walk.step is not None:
             try:
-                found = step()
+                found = walk.step()
                 if inspect.isawaitable(found):
                     if inspect.iscoroutine(found):
                         found.close()
                     raise TypeError("a rung or the verifier is asynchronous: call `await cascade.aio(...)`")
             except BaseException as error:  # noqa: BLE001 (it is the plan's, which lets it pass or goes on)
-                resume = functools.partial(plan.throw, error)
+                walk.go_on(functools.partial(walk.plan.throw, error))
             else:
-                resume = functools.partial(plan.send, found)
-            try:
-                step = resume()
-            except StopIteration as end:
-                trail: Trail[A] = end.value
-                return trail
+                walk.go_on(functools.partial(walk.plan.send, found))
+        return walk.trail
 
     async def aio(self, *args: Any, **kwargs: Any) -> Trail[Any]:
         """The same where rungs, verifier or both are coroutine functions."""
-        plan = self._plan(args, kwargs)
-        step = next(plan)
-        while True:
+        walk: _Walk[Any] = _Walk(self._plan(args, kwargs))
+        while walk.step is not None:
             try:
-                found = step()
+                found = walk.step()
                 if inspect.isawaitable(found):
                     found = await found
             except BaseException as error:  # noqa: BLE001 (also a cancellation: the plan ends its blocks)
-                resume = functools.partial(plan.throw, error)
+                walk.go_on(functools.partial(walk.plan.throw, error))
             else:
-                resume = functools.partial(plan.send, found)
-            try:
-                step = resume()
-            except StopIteration as end:
-                trail: Trail[Any] = end.value
-                return trail
+                walk.go_on(functools.partial(walk.plan.send, found))
+        return walk.trail
 
     def _plan(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Callable[[], Any], Any, Trail[Any]]:
         """Yields what is to be called next, in the context to call it in; is sent, or thrown, what comes of it."""

@@ -45,7 +45,8 @@ families AS (
 -- request that was refused. Who says more stays; of two that say the same, the scope's name decides.
 beside AS (
   SELECT project, trace_id, span_id, parent_span_id, request_model, response_model, scope_name, time,
-    toInt64(toUnixTimestamp(time)) AS started, addNanoseconds(time, duration_ns) AS ended, input_tokens, output_tokens, input_tokens IS NULL AND output_tokens IS NULL AS mute,
+    toInt64(toUnixTimestamp(time)) AS started, addNanoseconds(time, duration_ns) AS ended,
+    input_tokens, output_tokens, input_tokens IS NULL AND output_tokens IS NULL AS mute,
     multiIf(scope_name = 'thinkmeter', 3, response_id != '', 2, mute, 0, 1) AS says
   FROM spans FINAL
   WHERE span_class = 'inference' AND parent_span_id != '' AND (project, trace_id) IN (

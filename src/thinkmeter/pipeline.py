@@ -51,6 +51,22 @@ def prepare(address: StoreAddress, configuration: Configuration) -> list[Migrati
     return applied
 
 
+def collector_of(configuration: Configuration, address: StoreAddress, data_dir: Path) -> Collector:
+    """The collector that the configuration describes, not started yet.
+
+    Raises:
+        ThinkmeterError: its host needs keys, or a key cannot be found.
+    """
+    return Collector(
+        address,
+        data_dir,
+        configuration.collector,
+        configuration.auth.keys,
+        configuration.privacy,
+        configuration.key_file,
+    )
+
+
 def watch_store(store: EmbeddedStore, ended: threading.Event, tell: Callable[[str], None]) -> None:
     """Keep an embedded store alive until `ended` is set; what happens is told in sentences."""
     while not ended.wait(WATCH_INTERVAL_S):
@@ -108,14 +124,7 @@ class Pipeline:
             self.schedule = Schedule(self.address, configuration.prices)
             started.callback(self.schedule.close)
             self.schedule.start()
-            self.collector = Collector(
-                self.address,
-                data_dir,
-                configuration.collector,
-                configuration.auth.keys,
-                configuration.privacy,
-                configuration.key_file,
-            )
+            self.collector = collector_of(configuration, self.address, data_dir)
             started.callback(self.collector.stop)
             self.collector.start()
             self.dashboard: DashboardProcess | None = None

@@ -18,6 +18,7 @@ from tests.collector.traffic import spans
 THREADS = 4
 LARGEST_BATCH = 200
 DOUBTS = 0.1
+RETRY_PAUSE_S = 0.05
 
 
 def main() -> None:
@@ -41,15 +42,19 @@ def send(port: int, log: int, numbers: "itertools.count[int]", ended: threading.
         start = next(numbers)
         end = start + random.randint(1, LARGEST_BATCH)
         body = spans(range(start, end)).SerializeToString()
-        attempts = 1
-        while not acknowledged(port, body):
-            attempts += 1
-            time.sleep(0.05)
+        attempts = attempts_until_acknowledged(port, body)
         if random.random() < DOUBTS:
-            while not acknowledged(port, body):
-                time.sleep(0.05)
-            attempts += 1
+            attempts += attempts_until_acknowledged(port, body)
         os.write(log, b"%d %d %d\n" % (start, end, attempts))
+
+
+def attempts_until_acknowledged(port: int, body: bytes) -> int:
+    """Send until the collector has it, with the pause that a sender makes between tries; how many it took."""
+    attempts = 1
+    while not acknowledged(port, body):
+        attempts += 1
+        time.sleep(RETRY_PAUSE_S)
+    return attempts
 
 
 def acknowledged(port: int, body: bytes) -> bool:

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from thinkmeter.collector.call_files import Row, read_rows
 from thinkmeter.collector.past_calls import COLUMNS, PastCalls, renamed, unknown_columns
+from thinkmeter.commands.bad_rows import refuse_bad_rows
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import connect
 
 BATCH_ROWS = 10_000
-SHOWN_BAD_ROWS = 20
 
 
 @app.command("import")
@@ -49,15 +49,7 @@ def import_calls(
             calls.insert(batch)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{calls.calls} calls, {calls.verdicts} verdicts and {calls.labels} labels imported", markup=False)
-    for bad in calls.bad_rows[:SHOWN_BAD_ROWS]:
-        console.print(f"{file}:{bad.line}: {bad.reason}", markup=False)
-    if calls.bad_rows:
-        more = len(calls.bad_rows) - SHOWN_BAD_ROWS
-        raise ThinkmeterError(
-            f"{len(calls.bad_rows)} rows of {file} are not valid and were left out"
-            + (f", {more} more than shown" if more > 0 else "")
-            + "; mend them and import the file again"
-        )
+    refuse_bad_rows(file, calls.bad_rows)
 
 
 def _names(renames: list[str]) -> dict[str, str]:

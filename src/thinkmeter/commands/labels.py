@@ -14,7 +14,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from thinkmeter.commands.line import app
+from thinkmeter.commands.bad_rows import refuse_bad_rows
+from thinkmeter.commands.line import app, wide_console
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.window import moment, window
 from thinkmeter.schema.errors import ThinkmeterError
@@ -74,15 +75,7 @@ def import_labels(
     mine = {label.request_id for label in read.labels}
     if disputed := [one for one in contested if one.request_id in mine]:
         typer.echo(f"labelers disagree on {len(disputed)} of these answers: see `thinkmeter labels disagreement`")
-    for bad in read.bad_rows[:SHOWN_ROWS]:
-        typer.echo(f"{file}:{bad.line}: {bad.reason}")
-    if read.bad_rows:
-        more = len(read.bad_rows) - SHOWN_ROWS
-        raise ThinkmeterError(
-            f"{len(read.bad_rows)} rows of {file} are not valid and were left out"
-            + (f", {more} more than shown" if more > 0 else "")
-            + "; mend them and import the file again"
-        )
+    refuse_bad_rows(file, read.bad_rows)
 
 
 @labels.command("sample")
@@ -144,7 +137,7 @@ def show_disagreement(
         json.dump(told, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     else:
-        _show(Console(highlight=False, width=None if sys.stdout.isatty() else 300), pairs, contested)
+        _show(wide_console(), pairs, contested)
 
 
 _EVER: Final = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC))

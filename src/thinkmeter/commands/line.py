@@ -29,6 +29,11 @@ app = _Line(
 )
 
 
+def wide_console() -> Console:
+    """Where tables go: as wide as the terminal, and wide enough for every column where there is none."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 300)
+
+
 @app.callback()
 def _root() -> None:
     pass  # Typer runs a lone command without its name unless there is a callback

@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from thinkmeter.collector.jobs.schedule import Schedule
-from thinkmeter.collector.service import Collector
 from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import (
@@ -20,7 +19,7 @@ from thinkmeter.commands.options import (
     store_address,
 )
 from thinkmeter.configuration import apply_rules, load, with_ports
-from thinkmeter.pipeline import prepare, watch_store
+from thinkmeter.pipeline import collector_of, prepare, watch_store
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -51,14 +50,7 @@ def collector(
     configuration = with_ports(load(config), http_port=otlp_http_port, grpc_port=otlp_grpc_port)
     address = store_address(data, store_url, config)
     ended, console = end_on_signal(), _console()
-    with Collector(
-        address,
-        data.expanduser(),
-        configuration.collector,
-        configuration.auth.keys,
-        configuration.privacy,
-        configuration.key_file,
-    ) as running:
+    with collector_of(configuration, address, data.expanduser()) as running:
         console.print(f"OTLP/HTTP  http://{configuration.collector.host}:{running.http_port}/v1/traces")
         console.print(f"OTLP/gRPC  {configuration.collector.host}:{running.grpc_port}")
         ended.wait()

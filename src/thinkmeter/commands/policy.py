@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from thinkmeter.commands.line import app
+from thinkmeter.commands.line import app, wide_console
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.commands.window import moment, window
 from thinkmeter.schema.errors import ThinkmeterError
@@ -73,7 +73,7 @@ def init(
         sys.stdout.write(text)
         return
     output.write_text(text, encoding="utf-8")
-    _show(Console(highlight=False, width=None if sys.stdout.isatty() else 300), tasks)
+    _show(wide_console(), tasks)
     typer.echo(f"policy written to {output}: copy what fits into thinkmeter.toml")
 
 

@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from thinkmeter.commands.line import app
+from thinkmeter.commands.bad_rows import refuse_bad_rows
+from thinkmeter.commands.line import app, wide_console
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.price_tables import show_changes, show_prices, told
 from thinkmeter.commands.window import moment, window
@@ -41,7 +41,6 @@ prices = typer.Typer(
 )
 app.add_typer(prices, name="prices")
 
-SHOWN_BAD_ROWS: Final = 20
 Since = Annotated[str, typer.Option("--since", metavar="T", help="Begin: 30d before the end, or an ISO time.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help="End, not included.")]
 Project = Annotated[str, typer.Option("--project", help="The project.")]
@@ -67,7 +66,7 @@ def list_prices(
     if as_json or as_csv:
         _write(lines, as_json=as_json)
     else:
-        show_prices(Console(highlight=False, width=None if sys.stdout.isatty() else 300), lines)
+        show_prices(wide_console(), lines)
     unpriced = [key for key, book in books.items() if not any(rate.source for rate in book)]
     for provider, model, tier in sorted(unpriced):
         typer.echo(f"no price: {_typing(provider, model, tier)}", err=True)
@@ -161,7 +160,7 @@ def import_prices(
         if sorted(known, key=repr) != sorted(before, key=repr):
             record_prices(client, known)
     typer.echo(f"{len(read)} prices set: see `thinkmeter prices diff`, then apply them with `thinkmeter reprice`")
-    refuse(file, bad)
+    refuse_bad_rows(file, bad)
 
 
 @prices.command("diff")
@@ -192,10 +191,10 @@ def diff_prices(
         lines = [{**_fields(one), "difference_usd": one.difference_usd} for one in found]
         _write(lines, as_json=as_json)
     else:
-        show_changes(Console(highlight=False, width=None if sys.stdout.isatty() else 300), found, start, end)
+        show_changes(wide_console(), found, start, end)
     warn_of_age(dt.datetime.now(dt.UTC).date())
     if file:
-        refuse(file, bad)
+        refuse_bad_rows(file, bad)
 
 
 def price_list(client: "Client", config: Path | None, more: Sequence[PriceOverride] = ()) -> PriceList:
@@ -249,21 +248,6 @@ def read_price_file(file: Path) -> tuple[list[PriceOverride], list[tuple[int, st
             first = error.errors(include_url=False)[0]
             bad.append((line, f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"))
     return read, bad
-
-
-def refuse(file: Path, bad: Sequence[tuple[int, str]]) -> None:
-    """List rows that were left out, and fail.
-
-    Raises:
-        ThinkmeterError: there are any.
-    """
-    for line, reason in bad[:SHOWN_BAD_ROWS]:
-        typer.echo(f"{file}:{line}: {reason}")
-    if bad:
-        more = f", {len(bad) - SHOWN_BAD_ROWS} more than shown" if len(bad) > SHOWN_BAD_ROWS else ""
-        raise ThinkmeterError(
-            f"{len(bad)} rows of {file} are not valid and were left out{more}; mend them and try again"
-        )
 
 
 def _typing(provider: str, model: str, tier: str) -> str:

@@ -1,13 +1,11 @@
 """`thinkmeter reprice`: applies the price list, the configuration and set prices to past calls."""
 
 import datetime as dt
-import sys
 
 import typer
-from rich.console import Console
 
 from thinkmeter.collector.jobs.pricing import refresh_prices
-from thinkmeter.commands.line import app
+from thinkmeter.commands.line import app, wide_console
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.price_tables import show_changes
 from thinkmeter.commands.prices import Project, Since, Until, difference, moments, price_list, warn_of_age
@@ -34,5 +32,5 @@ def reprice(
         found = difference(client, listed, start, end, project)
         changed = refresh_prices(client, listed)
     typer.echo(f"{len(changed)} price books changed")
-    show_changes(Console(highlight=False, width=None if sys.stdout.isatty() else 300), found, start, end)
+    show_changes(wide_console(), found, start, end)
     warn_of_age(dt.datetime.now(dt.UTC).date())

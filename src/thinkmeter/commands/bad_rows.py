@@ -1,0 +1,26 @@
+"""What is said of a file some of whose rows are not valid."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from thinkmeter.schema.errors import ThinkmeterError
+
+SHOWN: Final = 20
+
+
+def refuse_bad_rows(file: Path, bad: Sequence[tuple[int, str]]) -> None:
+    """List rows that were left out, each with its line and reason, and fail.
+
+    Raises:
+        ThinkmeterError: there are any.
+    """
+    for line, reason in bad[:SHOWN]:
+        typer.echo(f"{file}:{line}: {reason}")
+    if bad:
+        more = f", {len(bad) - SHOWN} more than shown" if len(bad) > SHOWN else ""
+        raise ThinkmeterError(
+            f"{len(bad)} rows of {file} are not valid and were left out{more}; mend them and try again"
+        )
