@@ -5,11 +5,35 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from thinkmeter.collector.segment import Signal, body_of
 from thinkmeter.collector.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+REQUEST: Final = ".pb"
+NOTICE: Final = ".json"
+"""Beside a request: why it was kept, and whose it is."""
+
+
+class Origin(NamedTuple):
+    """Whose a request is that was kept, and when it came, in nanoseconds since 1970."""
+
+    project: str
+    received_unix_nano: int
+
+
+def origin(path: Path) -> Origin | None:
+    """Where a request in quarantine came from; None of any other file."""
+    if path.suffix != REQUEST:
+        return None
+    try:
+        told = json.loads(path.with_suffix(NOTICE).read_bytes())
+        received = dt.datetime.fromisoformat(told["received"])
+        return Origin(str(told["project"]), round(received.timestamp() * 1e6) * 1000)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 class Quarantine:
@@ -42,15 +66,15 @@ class Quarantine:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         name = token.replace("/", "_")
         # The same token is written again after a crash, with the same bytes.
-        _write(self._directory / f"{name}.pb", data)
-        _write(self._directory / f"{name}.json", json.dumps({"signal": signal, **told}, indent=1).encode())
+        _write(self._directory / f"{name}{REQUEST}", data)
+        _write(self._directory / f"{name}{NOTICE}", json.dumps({"signal": signal, **told}, indent=1).encode())
         directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
         self._telemetry.quarantined.labels(signal).inc()
-        log.error("kept in quarantine, %s/%s.pb: %s", self._directory, name, told["reason"])
+        log.error("kept in quarantine, %s/%s%s: %s", self._directory, name, REQUEST, told["reason"])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from thinkmeter.collector.export import LOGS, METRICS, TRACES, Checked, Export
 from thinkmeter.collector.insertion import Insertion
 from thinkmeter.collector.otlp_files import Recorded
+from thinkmeter.collector.quarantine import Origin, origin
 from thinkmeter.collector.refusal import Reason, Refused
 from thinkmeter.collector.segment import closing, frame
 from thinkmeter.schema.errors import PermanentError
@@ -39,11 +40,11 @@ class Replay:
     """
 
     def __init__(self, client: Client, insertion: Insertion, project: str = "default") -> None:
-        """Requests go to `project`."""
+        """Requests go to `project`, those that were in quarantine to their own."""
         self._client = client
         self._insertion = insertion
         self._project = project
-        self._received_unix_nano = time.time_ns()
+        self._started_unix_nano = time.time_ns()
         self.spans = self.log_records = self.metric_points = 0
         self.rejected: Counter[Reason] = Counter()
         self.bad_requests: list[BadRequest] = []
@@ -54,6 +55,7 @@ class Replay:
         Raises:
             RetryableError: the store does not take them now; those before are in it.
         """
+        of = origin(path) or Origin(self._project, self._started_unix_nano)
         waiting: dict[str, list[tuple[str, Checked]]] = {TRACES.name: [], LOGS.name: []}
         for place, export, body, problem in requests:
             if problem:
@@ -72,30 +74,31 @@ class Replay:
                 batch = waiting[export.name]
                 batch.append((place, checked))
                 if sum(len(kept.body) for _, kept in batch) >= SEGMENT_BYTES:
-                    self._insert(path, export, batch)
+                    self._insert(path, export, batch, of)
                     batch.clear()
         for export in (TRACES, LOGS):
             if waiting[export.name]:
-                self._insert(path, export, waiting[export.name])
+                self._insert(path, export, waiting[export.name], of)
 
-    def _insert(self, path: Path, export: Export, batch: list[tuple[str, Checked]]) -> None:
+    def _insert(self, path: Path, export: Export, batch: list[tuple[str, Checked]], of: Origin) -> None:
         assert export.signal is not None
-        token = self._token(*(kept.body for _, kept in batch))
-        frames = [frame(kept.body, self._project, self._received_unix_nano) for _, kept in batch]
+        token = _token(of.project, *(kept.body for _, kept in batch))
+        frames = [frame(kept.body, of.project, of.received_unix_nano) for _, kept in batch]
         try:
             self._insertion.insert_segment(self._client, export.signal, b"".join(frames) + closing(token), token)
         except PermanentError:
-            self._insert_one_by_one(path, export, batch, frames)
+            tokens = [_token(of.project, kept.body) for _, kept in batch]
+            self._insert_one_by_one(path, export, batch, frames, tokens)
         else:
             self._count(export, sum(kept.items for _, kept in batch))
 
     def _insert_one_by_one(
-        self, path: Path, export: Export, batch: list[tuple[str, Checked]], frames: list[bytes]
+        self, path: Path, export: Export, batch: list[tuple[str, Checked]], frames: list[bytes], tokens: list[str]
     ) -> None:
         assert export.signal is not None
-        for (place, kept), framed in zip(batch, frames, strict=True):
+        for (place, kept), framed, token in zip(batch, frames, tokens, strict=True):
             try:
-                self._insertion.insert_frame(self._client, export.signal, framed, self._token(kept.body))
+                self._insertion.insert_frame(self._client, export.signal, framed, token)
             except PermanentError as refused:
                 self.bad_requests.append(BadRequest(path, place, str(refused)))
             else:
@@ -107,9 +110,10 @@ class Replay:
         else:
             self.log_records += items
 
-    def _token(self, *bodies: bytes) -> str:
-        """Of what is inserted and nothing else, so that the store knows it again."""
-        content = hashlib.sha256(self._project.encode())
-        for body in bodies:
-            content.update(hashlib.sha256(body).digest())
-        return f"replay-{content.hexdigest()}"
+
+def _token(project: str, *bodies: bytes) -> str:
+    """Of what is inserted and nothing else, so that the store knows it again."""
+    content = hashlib.sha256(project.encode())
+    for body in bodies:
+        content.update(hashlib.sha256(body).digest())
+    return f"replay-{content.hexdigest()}"

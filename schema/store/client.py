@@ -36,18 +36,21 @@ class StoreAddress:
         Raises:
             ThinkmeterError: the URL is of another form.
         """
-        parts = urllib.parse.urlsplit(url)
         schemes = {"clickhouse": False, "clickhousedb": False, "http": False, "https": True}
+        # No part of it is repeated: it holds a password, and where one with unescaped marks ends nobody can tell.
+        malformed = ThinkmeterError(
+            "the store url is not of the form clickhouse://user:password@host:port/database?secure=true"
+            " (in user and password, write / ? # @ : as %2F %3F %23 %40 %3A)"
+        )
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise malformed from None
         if parts.scheme not in schemes or not parts.hostname:
-            raise ThinkmeterError(
-                f"store url {url!r} is not of the form clickhouse://user:password@host:port/database?secure=true"
-            )
+            raise malformed
         query = dict(urllib.parse.parse_qsl(parts.query))
         secure = schemes[parts.scheme] or query.get("secure", "").lower() in ("1", "true", "yes")
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise ThinkmeterError(f"store url {url!r}: {error}") from None
         return cls(
             host=parts.hostname,
             port=port or (8443 if secure else 8123),

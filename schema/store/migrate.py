@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -12,6 +13,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress, connect
 
+ALIAS = re.compile(r"\bAS (\w+)|(\w+) AS \(")
 FILE_NAME = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.sql")
 
 
@@ -57,10 +59,13 @@ def migrate(address: StoreAddress, folder: Traversable | None = None) -> list[Mi
     """Create the database if absent and apply what is pending; the migrations applied now.
 
     Raises:
-        ThinkmeterError: an applied file was edited since, the database is newer than this program, or a
-            statement failed.
+        ThinkmeterError: an applied file was edited since, the database is newer than this program, it has a name
+            that the statements use themselves, or a statement failed.
     """
+    wanted = available(folder)
     with connect(address, database="") as client:
+        if not _exists(client, address.database):
+            _refuse_alias(address.database, wanted)
         client.command("CREATE DATABASE IF NOT EXISTS {database:Identifier}", {"database": address.database})
     with connect(address) as client:
         client.command(
@@ -73,7 +78,6 @@ def migrate(address: StoreAddress, folder: Traversable | None = None) -> list[Mi
                 "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
             ).result_rows
         }
-        wanted = available(folder)
         for number in applied.keys() - {m.number for m in wanted}:
             raise ThinkmeterError(
                 f"the database has migration {number} ({applied[number][0]}), which this version does not know: "
@@ -119,6 +123,19 @@ def _apply(client: Client, migration: Migration) -> None:
         [[migration.number, migration.name, migration.checksum]],
         column_names=["number", "name", "checksum"],
     )
+
+
+def _exists(client: Client, database: str) -> bool:
+    return bool(client.command("SELECT count() FROM system.databases WHERE name = {name:String}", {"name": database}))
+
+
+def _refuse_alias(database: str, migrations: Iterable[Migration]) -> None:
+    """Where `t` stands for something in a statement, `t.spans` is a part of that to the store, and no table of t."""
+    if any(database in found for migration in migrations for found in ALIAS.findall(migration.sql)):
+        raise ThinkmeterError(
+            f"the database cannot be called {database}: the schema's own statements use that name for something else;"
+            " choose another, say thinkmeter"
+        )
 
 
 def _has_code(statement: str) -> bool:

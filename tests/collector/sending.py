@@ -1,8 +1,9 @@
 """A sender that tries until it is answered. Run as `python -m tests.collector.sending HTTP-PORT JOURNAL FIRST`.
 
 Numbers spans upwards from FIRST, sends them in batches from several threads, and writes each acknowledged batch to the
-journal: `first end attempts`. Now and then it sends again what was acknowledged, as if it had not heard. Ends once
-standard input does and the batches underway are acknowledged.
+journal: `first end attempts`. Now and then it sends again what was acknowledged, as if it had not heard, and now and
+then a batch has a span that the store cannot decode and Python can. Ends once standard input does and the batches
+underway are acknowledged.
 """
 
 import http.client
@@ -13,11 +14,14 @@ import sys
 import threading
 import time
 
-from tests.collector.traffic import spans
+from tests.collector.traffic import spans, with_odd_field
 
-THREADS = 4
+THREADS = 2
+PAUSE_S = 0.01
+"""Between batches: what waits for a restart would only make work."""
 LARGEST_BATCH = 200
 DOUBTS = 0.1
+ODD = 0.02
 RETRY_PAUSE_S = 0.05
 
 
@@ -42,10 +46,13 @@ def send(port: int, log: int, numbers: "itertools.count[int]", ended: threading.
         start = next(numbers)
         end = start + random.randint(1, LARGEST_BATCH)
         body = spans(range(start, end)).SerializeToString()
+        if random.random() < ODD:
+            body = spans(range(start, end - 1)).SerializeToString() + with_odd_field(end - 1)
         attempts = attempts_until_acknowledged(port, body)
         if random.random() < DOUBTS:
             attempts += attempts_until_acknowledged(port, body)
         os.write(log, b"%d %d %d\n" % (start, end, attempts))
+        time.sleep(PAUSE_S)
 
 
 def attempts_until_acknowledged(port: int, body: bytes) -> int:

@@ -26,6 +26,7 @@ GRPC_ANSWERS = {"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
 
 def bombard(collector: Collector, client: Client, seed: int, count: int) -> None:
     """Send so many mutated bodies, four of five over HTTP, with a valid one in each batch."""
+    started_s = time.monotonic()
     stream = bodies(random.Random(seed))
     numbers = itertools.count(1)
     settled_mb = 0.0
@@ -56,7 +57,11 @@ def bombard(collector: Collector, client: Client, seed: int, count: int) -> None
         parameters={"first": FIRST},
     ).result_rows
     assert {row[0] for row in own} >= set(range(1, next(numbers)))
-    assert resident_mb() - settled_mb < GROWTH_MB
+    growth_mb = resident_mb() - settled_mb
+    assert growth_mb < GROWTH_MB
+    print(
+        f"{count} bodies in {time.monotonic() - started_s:.0f} s, {growth_mb:+.0f} MB resident after the first quarter"
+    )
 
 
 def has_written(collector: Collector, signal: str, items: float) -> bool:

@@ -12,7 +12,11 @@ from clickhouse_connect.driver.client import Client
 
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
 from thinkmeter.collector.insertion import SMALL_SEGMENT_BYTES, Insertion, install
+from thinkmeter.collector.otlp_files import read_requests
+from thinkmeter.collector.quarantine import Quarantine
+from thinkmeter.collector.replay import Replay
 from thinkmeter.collector.segment import Signal, closing, frame
+from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError, RetryableError
 from thinkmeter.schema.store.client import StoreAddress, connect
@@ -104,6 +108,25 @@ def test_verdicts_and_labels_come_from_spans_and_from_logs(emptied: Client, inst
     labels = "SELECT request_id, attempt, correct, source FROM labels ORDER BY request_id"
     assert emptied.query(labels).result_rows == [("r1", 2, True, "human"), ("r2", None, True, "human")]
     assert counted(emptied, "log_records") == 2
+
+
+def test_what_was_in_quarantine_comes_back_as_whose_it_was(
+    emptied: Client, installed: Insertion, tmp_path: Path
+) -> None:
+    quarantine = Quarantine(tmp_path, Telemetry())
+    quarantine.put_request(Signal.TRACES, frame(body(3), "alpha", RECEIVED), "segment/3", "why")
+    (tmp_path / "other.pb").write_bytes(body(2, first=4))
+    (kept,) = tmp_path.glob("segment*.pb")
+    for _ in range(2):
+        replay = Replay(emptied, installed, project="beta")
+        for path in (kept, tmp_path / "other.pb"):
+            replay.insert(path, read_requests(path))
+        assert (replay.spans, replay.bad_requests) == (5, [])
+    told = "SELECT project, toUnixTimestamp64Nano(min(received)), count() FROM spans GROUP BY project ORDER BY project"
+    alpha, beta = emptied.query(told).result_rows
+    assert alpha == ("alpha", RECEIVED, 3)
+    assert beta[0] == "beta"
+    assert beta[2] == 2
 
 
 def test_spans_of_many_months_are_one_insert(emptied: Client, installed: Insertion) -> None:

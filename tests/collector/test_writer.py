@@ -11,7 +11,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.collector.test_http import get, post
-from tests.collector.traffic import log_records, spans, stored_spans
+from tests.collector.traffic import TRACES_GARBAGE, log_records, spans, stored_spans, with_odd_field
 from tests.waiting import wait_for
 from thinkmeter.collector.record import marker, new_segment_id, record
 from thinkmeter.collector.segment import Signal, frame
@@ -22,9 +22,6 @@ from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
-
-NAME_AS_NUMBER = b"\x28\x07"
-"""Field 5 of a span, its name, as a varint: protobuf skips what has another type than expected, ClickHouse refuses."""
 
 
 @pytest.fixture
@@ -44,16 +41,6 @@ def reference_decoder() -> None:
 def send(collector: Collector, numbers: range) -> None:
     status, _, reply = post(collector, "/v1/traces", spans(numbers).SerializeToString())
     assert status == 200, reply
-
-
-def with_odd_field(number: int) -> bytes:
-    """A request of one span that has a field of the wrong type."""
-    span = spans([number]).resource_spans[0].scope_spans[0].spans[0].SerializeToString() + NAME_AS_NUMBER
-    for tag in (0x12, 0x12, 0x0A):  # spans, scope_spans, resource_spans
-        assert len(span) < 16384
-        length = bytes([len(span)]) if len(span) < 128 else bytes([len(span) & 127 | 128, len(span) >> 7])
-        span = bytes([tag]) + length + span
-    return span
 
 
 def spooled(directory: Path, signal: Signal, frames: list[bytes]) -> Path:
@@ -144,9 +131,8 @@ def test_what_both_refuse_is_kept_in_quarantine_and_its_neighbours_are_stored(
     database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings, filler_bytes: int
 ) -> None:
     # Small segments are read by Python from the start; large ones by the store, which refuses them whole.
-    garbage = b"\x0a\x05\x0a\xff\xff\xff\xff"
     frames = [frame(spans([n]).SerializeToString(), "p", 1_793_491_200 * 10**9) for n in range(1, 12)]
-    frames[3] = frame(garbage, "alpha", 1_793_491_200 * 10**9)
+    frames[3] = frame(TRACES_GARBAGE, "alpha", 1_793_491_200 * 10**9)
     frames[7] = frame(with_odd_field(8), "p", 1_793_491_200 * 10**9)
     large = spans([11])
     large.resource_spans[0].scope_spans[0].spans[0].status.message = "x" * filler_bytes
@@ -159,7 +145,7 @@ def test_what_both_refuse_is_kept_in_quarantine_and_its_neighbours_are_stored(
     kept = sorted((tmp_path / "quarantine").iterdir())
     assert [file.suffix for file in kept] == [".json", ".pb"]
     assert kept[1].name == f"{path.stem}_3.pb"
-    assert kept[1].read_bytes() == garbage
+    assert kept[1].read_bytes() == TRACES_GARBAGE
     told = json.loads(kept[0].read_text())
     assert (told["signal"], told["project"], told["received"]) == ("traces", "alpha", "2026-11-01T00:00:00+00:00")
     assert told["reason"]

@@ -8,6 +8,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 START_NS = 1_793_491_200 * 10**9
+NAME_AS_NUMBER = b"\x28\x07"
+"""Field 5 of a span, its name, as a varint: protobuf skips what has another type than expected, ClickHouse refuses."""
+TRACES_GARBAGE = b"\x0a\x05\x0a\xff\xff\xff\xff"
+"""Framed like a request, and none: neither protobuf nor ClickHouse decodes it."""
 
 
 def spans(numbers: Iterable[int]) -> ExportTraceServiceRequest:
@@ -23,6 +27,16 @@ def spans(numbers: Iterable[int]) -> ExportTraceServiceRequest:
         attribute = span.attributes.add(key="gen_ai.operation.name")
         attribute.value.string_value = "chat"
     return request
+
+
+def with_odd_field(number: int) -> bytes:
+    """A request of one span that has a field of the wrong type."""
+    span = spans([number]).resource_spans[0].scope_spans[0].spans[0].SerializeToString() + NAME_AS_NUMBER
+    for tag in (0x12, 0x12, 0x0A):  # spans, scope_spans, resource_spans
+        assert len(span) < 16384
+        length = bytes([len(span)]) if len(span) < 128 else bytes([len(span) & 127 | 128, len(span) >> 7])
+        span = bytes([tag]) + length + span
+    return span
 
 
 def log_records(numbers: Iterable[int]) -> ExportLogsServiceRequest:

@@ -6,6 +6,7 @@ import pytest
 
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import available, migrate
 
 
@@ -50,6 +51,15 @@ def test_misnumbered_files_are_refused(tmp_path: Path, names: list[str]) -> None
         write(tmp_path, name, "SELECT 1;\n")
     with pytest.raises(ThinkmeterError, match="migration"):
         available(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["t", "s", "c", "lost", "tier"])
+def test_a_name_that_the_schema_uses_is_refused_before_anything_is_made(store: EmbeddedStore, name: str) -> None:
+    address = store.address.with_database(name)
+    with pytest.raises(ThinkmeterError, match=f"the database cannot be called {name}"):
+        migrate(address)
+    with connect(address, database="") as client:
+        assert client.command("SELECT count() FROM system.databases WHERE name = {name:String}", {"name": name}) == 0
 
 
 def test_money_and_tokens_have_their_unit_in_the_name(database: StoreAddress) -> None:
