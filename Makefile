@@ -58,12 +58,13 @@ sdk-oldest: $(VENV)-oldest/installed
 # Packages that are too heavy for every run, or need others than everything else does, in environments of their own.
 SDK_NEEDS := opentelemetry-exporter-otlp-proto-http wrapt
 $(VENV)-beside/installed: Makefile
-	@for name in frameworks openai-v2 servers; do $(PYTHON) -m venv $(VENV)-beside/$$name || exit 1; done
-	@$(VENV)-beside/frameworks/bin/pip install --quiet $(SDK_NEEDS) litellm langchain-openai \
+	@for name in frameworks openai-v2 servers xai; do $(PYTHON) -m venv $(VENV)-beside/$$name || exit 1; done
+	@$(VENV)-beside/frameworks/bin/pip install --quiet $(SDK_NEEDS) litellm boto3 langchain-openai \
 	  openinference-instrumentation-langchain
 	@$(VENV)-beside/openai-v2/bin/pip install --quiet $(SDK_NEEDS) openai httpx \
 	  opentelemetry-instrumentation-openai-v2 'opentelemetry-util-genai==0.4b0'
 	@$(VENV)-beside/servers/bin/pip install --quiet $(SDK_NEEDS) celery gunicorn
+	@$(VENV)-beside/xai/bin/pip install --quiet $(SDK_NEEDS) xai-sdk
 	@touch $@
 
 beside: $(VENV)/installed $(VENV)-beside/installed

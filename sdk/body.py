@@ -72,13 +72,40 @@ class Reader:
                 self._call.chunk(document)
 
 
-def watch(response: Any, call: Call, *, streamed: bool) -> None:
+class EventStream(Reader):
+    """Amazon's binary streams: an event's name in its headers, its members in JSON."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self, call: Call, *, streamed: bool) -> None:
+        """Read a body of that kind for that call."""
+        super().__init__(call, streamed=streamed)
+        self._events: Any = None
+
+    def feed(self, data: bytes) -> None:
+        """A piece of the body."""
+        if not self._streamed:
+            super().feed(data)
+            return
+        with contained("reading a body"):
+            if self._events is None:
+                from botocore.eventstream import EventStreamBuffer  # there, as the request was signed with it
+
+                self._events = EventStreamBuffer()
+            self._events.add_data(data)
+            for event in self._events:
+                members = _document(event.payload)
+                if members is not None:
+                    self._call.chunk({event.headers.get(":event-type"): members})
+
+
+def watch(response: Any, call: Call, *, streamed: bool, reader: type[Reader] = Reader) -> None:
     """End the call with what that HTTP response says, now if it was read already, else as the caller reads it."""
     if not streamed and hasattr(response, "_content"):
         call.whole(_document(response.content))
         call.end()
         return
-    response._thinkmeter_reader = Reader(call, streamed=streamed)
+    response._thinkmeter_reader = reader(call, streamed=streamed)
     kind: Any = type(response)
     response.__class__ = _watched(kind)
 

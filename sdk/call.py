@@ -38,6 +38,7 @@ class Call:
         hides: whether a chunk that exists only because we asked for usage is kept from the caller.
         is_more: tells chunks that need not be read, once there are such.
         read: whether an unstreamed reply was read.
+        server: the host that it goes to.
         stopped: whether the stream is to end here, since the thinking that it showed is over the cap.
     """
 
@@ -60,6 +61,7 @@ class Call:
         "is_more",
         "read",
         "reply",
+        "server",
         "stopped",
     )
 
@@ -97,6 +99,7 @@ class Call:
         if kept is not None:
             attributes[names.SAMPLING_PROBABILITY] = kept
         host, port = server
+        self.server = host
         if host:
             attributes[names.SERVER_ADDRESS] = host
             if port is not None:

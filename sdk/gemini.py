@@ -44,6 +44,26 @@ class Gemini(Reply):
         return gemini_usage(raw)
 
 
+class GeminiDocument(Gemini):
+    """The same as it comes over the wire, with the API's own names."""
+
+    __slots__ = ()
+
+    def chunk(self, chunk: Any) -> None:
+        """Read a chunk, or a response."""
+        usage = chunk.get("usageMetadata")
+        told = {
+            "usage_metadata": usage,
+            "response_id": chunk.get("responseId"),
+            "model_version": chunk.get("modelVersion"),
+            "candidates": [
+                {**candidate, "finish_reason": candidate.get("finishReason")}
+                for candidate in chunk.get("candidates") or ()
+            ],
+        }
+        super().chunk(told)
+
+
 def _served_tier(headers: Any) -> str | None:
     """The service tier that served the request, which the client library's usage object leaves out."""
     if not isinstance(headers, dict):
@@ -53,4 +73,6 @@ def _served_tier(headers: Any) -> str | None:
 
 def _visible(part: Any) -> bool:
     """Whether a part is answer that a user would see, or a tool call."""
-    return not entry(part, "thought") and bool(entry(part, "text") or entry(part, "function_call"))
+    return not entry(part, "thought") and bool(
+        entry(part, "text") or entry(part, "function_call") or entry(part, "functionCall")
+    )

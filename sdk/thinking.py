@@ -7,6 +7,7 @@ from thinkmeter.sdk.asked import at, entry, members
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.interactions import Interactions
 from thinkmeter.sdk.replies import Messages, Reply, Responses
+from thinkmeter.sdk.xai import Xai, message_of
 
 if TYPE_CHECKING:
     from thinkmeter.sdk.reflection import Reflection
@@ -150,12 +151,21 @@ def _interactions_chunk(chunk: Any) -> Any:
     return at(delta, ("content", "text")) if entry(delta, "type") == "thought_summary" else None
 
 
+def _xai_whole(body: Any) -> Iterable[Any]:
+    return [output.message.reasoning_content for output in getattr(message_of(body), "outputs", ())]
+
+
+def _xai_chunk(chunk: Any) -> Any:
+    return "".join(output.delta.reasoning_content for output in chunk.outputs)
+
+
 _CHAT: Final[tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]] = (_chat_chunk, _chat_whole)
 _API: Final[dict[type[Reply], tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]]] = {
     Responses: (_responses_chunk, _responses_whole),
     Messages: (_messages_chunk, _messages_whole),
     Gemini: (_gemini_chunk, _gemini_whole),
     Interactions: (_interactions_chunk, _interactions_whole),
+    Xai: (_xai_chunk, _xai_whole),
 }
 """How each API shows thinking; what is not named here reads like chat completions."""
 

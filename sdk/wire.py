@@ -3,6 +3,7 @@
 import email.utils
 import encodings.idna  # noqa: F401 (which the first look-up of a host name would import, see delivery._MAKING)
 import logging
+import netrc  # noqa: F401 (which the first request would import)
 import os
 import threading
 import time

@@ -13,8 +13,10 @@ from thinkmeter.sdk.health import contained, warn
 from thinkmeter.sdk.providers.botocore import Botocore
 from thinkmeter.sdk.providers.google_genai import GoogleGenai, GoogleInteractions
 from thinkmeter.sdk.providers.library import ChangedError, Library, Place
+from thinkmeter.sdk.providers.litellm import LiteLlm
 from thinkmeter.sdk.providers.mistral import MISTRAL
 from thinkmeter.sdk.providers.stainless import Stainless
+from thinkmeter.sdk.providers.xai import XAI
 from thinkmeter.sdk.replies import Chat, Completion, Messages, Responses
 
 GROUP: Final = "thinkmeter.providers"
@@ -36,6 +38,8 @@ LIBRARIES: Final[tuple[Library, ...]] = (
     GoogleInteractions(),
     *MISTRAL,
     Botocore(),
+    LiteLlm(),
+    *XAI,
 )
 """Every library that can be wrapped without anyone's help."""
 

@@ -34,11 +34,13 @@ def call(**further: Any) -> None:
     thinkmeter.record_call(provider="openai", model="gpt-5", input_tokens=1, output_tokens=1, **further)
 
 
-def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    script: str, python: str = sys.executable, warnings: str = "error", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a program of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "THINKMETER_"))}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        [python, "-W", warnings, "-c", textwrap.dedent(script)],
         env={**kept, **environment},
         capture_output=True,
         text=True,

@@ -180,3 +180,23 @@ def test_a_call_that_ends_while_the_interpreter_does_harms_nothing(collector: Co
     done = run(textwrap.dedent(HEAD) + textwrap.dedent(script), THINKMETER_ENDPOINT=collector.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert sent(collector).keys() >= {"in time", "at exit"}
+
+
+def test_nothing_is_imported_while_the_first_batch_is_sent(collector: CollectorServer, tmp_path: Path) -> None:
+    """A module whose import another thread was in the middle of when a process forked never loads in the child."""
+    done = run_file(
+        tmp_path,
+        """
+        from thinkmeter.sdk.runtime import active
+        from thinkmeter.sdk.wire import Wire
+
+        span = active().tracer().start_span("call")
+        span.end()
+        wire = Wire("traces", active().settings, lambda: None)
+        before = set(sys.modules)
+        assert wire.send([span]).taken
+        print(sorted(set(sys.modules) - before))
+        """,
+        collector,
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stdout + done.stderr

@@ -1,6 +1,7 @@
 """Each provider's page: its example runs as it stands, and is measured."""
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,32 @@ PAGES = {
     "boto3": Page({**KEYS, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "{url}"}, converse_whole(Told()), "aws.bedrock", 3),
 }
 
+PAGES_BESIDE = {
+    "litellm": Page({"ANTHROPIC_API_KEY": "k", "ANTHROPIC_API_BASE": "{url}"}, messages_whole(Told()), "anthropic", 2),
+}
+"""Those whose libraries have an environment of their own: `make beside` runs them."""
+
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_example_of_a_page_runs_as_it_stands(
     provider: ProviderServer, collector: CollectorServer, name: str
 ) -> None:
-    page = PAGES[name]
+    run_page(provider, collector, name, PAGES[name])
+
+
+def run_page(
+    provider: ProviderServer, collector: CollectorServer, name: str, page: Page, python: str = sys.executable
+) -> None:
+    """Run the example and see that it is measured."""
     (code,) = re.findall(r"```python\n(.*?)```", (FOLDER / f"{name}.md").read_text(), re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
     provider.reply(page.reply)
     code = code.replace("https://api.deepseek.com", provider.url)  # an address that no variable changes
     environment = {variable: value.format(url=provider.url) for variable, value in page.environment.items()}
-    done = run(code, **environment, THINKMETER_ENDPOINT=collector.url)
+    if python != sys.executable:
+        environment["PYTHONPATH"] = str(FOLDER.parents[1] / "src")
+    warnings = "error" if python == sys.executable else "ignore"
+    done = run(code, python, warnings, **environment, THINKMETER_ENDPOINT=collector.url)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "42\n"
     (call,) = [a for a in (attributes_of(s.attributes) for s in collector.spans) if names.OPERATION_NAME in a]
@@ -70,7 +85,7 @@ def test_the_example_of_a_page_runs_as_it_stands(
 
 def test_every_library_has_a_page_and_every_page_is_run() -> None:
     pages = {page.stem for page in FOLDER.glob("*.md")} - {"README", "own"}
-    assert pages == PAGES.keys()
+    assert pages == PAGES.keys() | PAGES_BESIDE.keys() | {"xai_sdk"}  # run by beside/test_xai.py
     listed = (FOLDER / "README.md").read_text()
     assert {library.name for library in LIBRARIES} == pages - {"compatible"}
     assert [name for name in pages if f"({name}.md)" not in listed] == []

@@ -1,0 +1,84 @@
+"""litellm: one span a call, whether it sends by itself or through a client library, with what the provider told."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.sdk.beside.test_beside import ROOT
+from tests.sdk.cases import CASES, Case, Told
+from tests.sdk.collector_server import CollectorServer
+from tests.sdk.provider_server import SSE, ProviderServer
+from tests.sdk.test_provider_pages import PAGES_BESIDE, run_page
+from thinkmeter.schema import attributes as names
+
+TOLD = Told()
+SPOKEN = {  # how the replies to each kind of call look
+    "anthropic": "anthropic messages",
+    "deepseek": "openai chat",
+    "gemini": "gemini generate_content",
+    "bedrock": "bedrock converse",
+    "openai": "openai chat",
+}
+PROVIDERS = {"deepseek": "deepseek", "openai": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini"}
+SHAPES = ("whole", "streamed", "async whole", "async streamed")
+
+
+def answer(provider: ProviderServer, case: Case, *, stream: bool) -> None:
+    if stream:
+        framing = case.framing or SSE
+        provider.stream(case.events(TOLD), done=case.done, framing=framing, headers=case.headers)
+    else:
+        provider.reply(case.whole(TOLD), headers=case.headers)
+
+
+def test_every_call_is_one_span_with_what_the_provider_told(environments: Path, provider: ProviderServer) -> None:
+    cases = {case.name: case for case in CASES}
+    for spoken in SPOKEN.values():
+        for shape in SHAPES:
+            answer(provider, cases[spoken], stream="streamed" in shape)
+    answer(provider, cases["openai responses"], stream=False)
+    answer(provider, cases["openai responses"], stream=True)
+    provider.reply({"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}, 400)
+    answer(provider, cases["anthropic messages"], stream=True)
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(("OTEL_", "THINKMETER_", "PYTHON", "AWS_"))}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    python = str(environments / "frameworks" / "bin" / "python")
+    done = subprocess.run(
+        [python, "-P", "-m", "tests.sdk.beside.litellm_calls", str(provider.port)],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    whole = [f"{name} {shape}" for name in SPOKEN for shape in SHAPES] + ["responses whole", "responses streamed"]
+    assert list(told) == [*whole, "refused", "left early"]
+    for name, line in told.items():
+        assert (len(line["spans"]), line["faults"]) == (1, 0), (name, line, done.stderr)
+    for name in whole:
+        [span] = told[name]["spans"]
+        counts = (
+            span.get(names.INPUT_TOKENS),
+            span.get(names.OUTPUT_TOKENS),
+            span.get(names.REASONING_OUTPUT_TOKENS),
+            span.get(names.CACHE_READ_INPUT_TOKENS),
+            span.get(names.RESPONSE_ID) is not None,
+            span.get(names.ERROR_TYPE),
+        )
+        assert counts == (TOLD.input, TOLD.output, TOLD.thinking, TOLD.cached, True, None), (name, told[name])
+    [refused] = told["refused"]["spans"]
+    assert (refused[names.ERROR_TYPE], refused.get(names.OUTPUT_TOKENS)) == ("MaskedHTTPStatusError", None)
+    assert told["refused"]["got"] == "BadRequestError"
+    [left] = told["left early"]["spans"]
+    assert left.get(names.OUTPUT_TOKENS) is None
+    assert left[names.REQUEST_STREAM] is True
+
+
+def test_the_example_of_its_page_runs(environments: Path, provider: ProviderServer, collector: CollectorServer) -> None:
+    python = str(environments / "frameworks" / "bin" / "python")
+    run_page(provider, collector, "litellm", PAGES_BESIDE["litellm"], python)

@@ -1,0 +1,75 @@
+"""xai-sdk, which traces itself: one span a call, ours, with what the provider told."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.sdk.beside.test_beside import ROOT
+from thinkmeter.schema import attributes as names
+
+WHOLE = ("sample", "stream", "parse", "defer", "compact", "async sample", "async stream", "async parse")
+
+
+def program(environments: Path, *arguments: str) -> str:
+    """What the program says."""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(("OTEL_", "THINKMETER_", "PYTHON", "XAI_"))}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "OTEL_TRACES_EXPORTER": "none"}
+    done = subprocess.run(
+        [str(environments / "xai" / "bin" / "python"), "-P", "-m", "tests.sdk.beside.xai_calls", *arguments],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_example_of_its_page_runs(environments: Path) -> None:
+    answer, spans = program(environments, str(ROOT / "docs" / "providers" / "xai_sdk.md")).splitlines()
+    assert answer == '{"answer": 42}'
+    [call] = [span for span in json.loads(spans) if names.OPERATION_NAME in span]
+    assert (call[names.TASK], call[names.TIER], call[names.REASONING_OUTPUT_TOKENS]) == ("arithmetic", 3, 512)
+
+
+def test_every_call_is_one_span_with_what_the_provider_told(environments: Path) -> None:
+    lines = program(environments).splitlines()
+    told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, lines)}
+    assert len(told) == len(WHOLE) + 5
+    for name, line in told.items():
+        assert (len(line["spans"]), line["faults"]) == (1, 0), (name, line)
+    for name in WHOLE:
+        [span] = told[name]["spans"]
+        expected = {
+            names.OPERATION_NAME: "chat",
+            names.PROVIDER_NAME: "x_ai",
+            names.REQUEST_MODEL: "grok-4",
+            names.REQUEST_REASONING_LEVEL: "high",
+            names.REQUEST_MAX_TOKENS: 4096,
+            names.RESPONSE_ID: "reply-1",
+            names.INPUT_TOKENS: 1200,
+            names.OUTPUT_TOKENS: 640,
+            names.REASONING_OUTPUT_TOKENS: 512,
+            names.THINKING_SOURCE: "provider",
+            names.CACHE_READ_INPUT_TOKENS: 924,
+            names.USAGE_COST_USD: 0.00125,
+        }
+        if name != "compact":
+            expected |= {names.RESPONSE_MODEL: "grok-4-0709", names.RESPONSE_FINISH_REASONS: ["REASON_STOP"]}
+            expected |= {names.REFLECTION_RATIO: 0.5}
+        assert {attribute: span.get(attribute) for attribute in expected} == expected, name
+        assert (names.TIME_TO_FIRST_ANSWER in span) == ("stream" in name)
+    [unfit] = told["parse that fails"]["spans"]
+    assert (unfit[names.ERROR_TYPE], unfit[names.OUTPUT_TOKENS]) == ("ValidationError", 640)
+    [plain] = told["no thinking"]["spans"]
+    assert (plain[names.REASONING_OUTPUT_TOKENS], plain[names.THINKING_SOURCE]) == (0, "derived")
+    [left] = told["left early"]["spans"]
+    assert (left[names.INPUT_TOKENS], left.get(names.OUTPUT_TOKENS)) == (1200, None)
+    [refused] = told["refused"]["spans"]
+    assert refused[names.ERROR_TYPE] == told["refused"]["got"]
+    [own] = told["uninstrumented"]["spans"]
+    assert names.THINKING_SOURCE not in own  # the library's own, as it was
