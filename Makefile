@@ -58,17 +58,19 @@ sdk-oldest: $(VENV)-oldest/installed
 # Packages that are too heavy for every run, or need others than everything else does, in environments of their own.
 SDK_NEEDS := opentelemetry-exporter-otlp-proto-http wrapt
 $(VENV)-beside/installed: Makefile
-	@for name in frameworks openai-v2 servers xai; do $(PYTHON) -m venv $(VENV)-beside/$$name || exit 1; done
+	@for name in frameworks openai-v2 servers xai exporters; do $(PYTHON) -m venv $(VENV)-beside/$$name || exit 1; done
 	@$(VENV)-beside/frameworks/bin/pip install --quiet $(SDK_NEEDS) litellm boto3 langchain-openai \
 	  openinference-instrumentation-langchain
 	@$(VENV)-beside/openai-v2/bin/pip install --quiet $(SDK_NEEDS) openai httpx \
 	  opentelemetry-instrumentation-openai-v2 'opentelemetry-util-genai==0.4b0'
 	@$(VENV)-beside/servers/bin/pip install --quiet $(SDK_NEEDS) celery gunicorn
 	@$(VENV)-beside/xai/bin/pip install --quiet $(SDK_NEEDS) xai-sdk
+	@$(VENV)-beside/exporters/bin/pip install --quiet litellm logfire openai openinference-instrumentation-openai \
+	  opentelemetry-exporter-otlp-json-http opentelemetry-exporter-otlp-proto-grpc opentelemetry-instrumentation-openai
 	@touch $@
 
 beside: $(VENV)/installed $(VENV)-beside/installed
-	THINKMETER_BESIDE=$(abspath $(VENV)-beside) $(BIN)/python -m pytest tests/sdk/beside
+	THINKMETER_BESIDE=$(abspath $(VENV)-beside) $(BIN)/python -m pytest tests/sdk/beside tests/collector/beside
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-beside .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -40,7 +40,12 @@ NATIVE_INSERT: Final[Settings] = {
     "output_format_json_escape_forward_slashes": 0,
     "precise_float_parsing": 1,
 }
-DURABLE: Final[Settings] = {"fsync_after_insert": 1, "fsync_part_directory": 1}
+DURABLE: Final[Settings] = {
+    "fsync_after_insert": 1,
+    "fsync_part_directory": 1,
+    # what is inserted comes as one file and not as three a column, each of which would be synced and buffered by itself
+    "min_bytes_for_wide_part": 64 * 1024 * 1024,
+}
 """Settings of a table: what an insert acknowledges is on the disk."""
 
 REFUSED_CODES: Final = frozenset(

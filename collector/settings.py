@@ -41,7 +41,7 @@ class CollectorSettings(BaseModel):
     body_timeout_s: float = Field(default=30.0, gt=0, description="time a sender has to send a request's body")
     max_spool_bytes: int = Field(default=8 * GIB, gt=0, description="what waits on disk for the store at most")
     min_free_disk_bytes: int = Field(default=512 * MIB, ge=0, description="disk space that the spool leaves free")
-    segment_spans: int = Field(default=20_000, gt=0, description="spans or log records of one insert")
+    segment_spans: int = Field(default=40_000, gt=0, description="spans or log records of one insert")
     segment_bytes: int = Field(default=32 * MIB, gt=0, description="bytes of one insert")
     segment_age_s: float = Field(default=0.5, gt=0, description="how long a request waits to share an insert")
     ready_lag_s: float = Field(default=60.0, gt=0, description="age of what the store lacks that /readyz allows")

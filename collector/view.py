@@ -84,7 +84,8 @@ def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
     exception = "indexOf(event_names, 'exception')"
     first_chunk = [f"event_nanos[indexOf(event_names, {quoted(event)})]" for event in f.FIRST_CHUNK_EVENTS]
     around = {
-        "span_nano": _first_time("start_nano", "end_nano"),
+        "span_nano": "multiIf(start_is_time, start_nano, end_is_time, end_nano, received_nano)",
+        "is_inference": "meant_class = 'inference'",
         "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
         "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
         "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
@@ -93,6 +94,7 @@ def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
         "odd": f"substring(concat({', '.join(_oddities())}), 2)",
     }
     *layers, counted = [*expressions.reading(), *expressions.meaning()]
+    layers[0] = {**layers[0], "start_is_time": _is_time("start_nano"), "end_is_time": _is_time("end_nano")}
     if privacy.looks_into:
         layers[0] = {**layers[0], "flat": privacy.flat_sql("texts")}
     return layered(rows, _columns(SPAN_ROW), [*layers, {**counted, **around}, _span_columns()])
@@ -175,16 +177,12 @@ def _span_columns() -> dict[str, str]:
         **_same("scope_name", "scope_version", "resource_attributes", "event_names"),
         **{column: f"said_{column}" for column in (*said, "user_id", "session_id", "usage_raw")},
         # what an agent or a tool sums up over its calls is no call's
-        **{
-            column: f"if(meant_class = 'inference' AND {count} >= 0, toInt64({count}), NULL)"
-            for column, count in counts.items()
-        },
+        **{column: f"if(is_inference AND {count} >= 0, toInt64({count}), NULL)" for column, count in counts.items()},
         **_resource_columns(),
         "received": _time("received_nano"),
         "kind": _enumerated("kind_code", SPAN_KINDS),
         "time": _time("span_nano"),
-        "duration_ns": f"if({_is_time('start_nano')} AND {_is_time('end_nano')} AND end_nano > start_nano,"
-        " end_nano - start_nano, 0)",
+        "duration_ns": "if(start_is_time AND end_is_time AND end_nano > start_nano, end_nano - start_nano, 0)",
         "status": _enumerated("status_code", STATUSES),
         "dialect": expressions.dialect_name(),
         "span_class": "meant_class",
@@ -196,13 +194,13 @@ def _span_columns() -> dict[str, str]:
         "service_tier": "meant_service_tier",
         "effort": "meant_effort",
         "budget_tokens": "if(meant_budget >= 0, toInt64(meant_budget), NULL)",
-        "thinking_source": "if(meant_class = 'inference', source, '')",
+        "thinking_source": "if(is_inference, source, '')",
         "reported_cost_usd": "multiIf(said_reported_cost_usd >= 0, said_reported_cost_usd,"
         f" said_reported_cost_ticks >= 0, said_reported_cost_ticks / {f.TICKS_PER_USD},"
         " cost_told >= 0, cost_told, NULL)",
         "time_to_first_chunk_ms": "multiIf(said_time_to_first_chunk_s >= 0, said_time_to_first_chunk_s * 1000,"
         " said_time_to_first_chunk_ms >= 0, said_time_to_first_chunk_ms,"
-        f" {_is_time('start_nano')} AND {_is_time('first_chunk_nano')} AND first_chunk_nano > start_nano,"
+        f" start_is_time AND first_chunk_nano > start_nano AND {_is_time('first_chunk_nano')},"
         " (first_chunk_nano - start_nano) / 1000000, NULL)",
         "time_to_first_answer_ms": "if(said_time_to_first_answer_s >= 0, said_time_to_first_answer_s * 1000, NULL)",
         "finish_reason": "meant_finish_reason",
@@ -241,8 +239,8 @@ def _oddities() -> list[str]:
     conditions = {
         "count": "odd_count",
         "duplicate": "odd_repeat",
-        "time": f"NOT {_is_time('start_nano')} OR (end_nano != 0 AND NOT {_is_time('end_nano')})",
-        "duration": f"{_is_time('start_nano')} AND {_is_time('end_nano')} AND end_nano < start_nano",
+        "time": "NOT start_is_time OR (end_nano != 0 AND NOT end_is_time)",
+        "duration": "start_is_time AND end_is_time AND end_nano < start_nano",
     }
     return [f"if({condition}, {quoted(',' + kind)}, '')" for kind, condition in conditions.items()]
 
@@ -334,7 +332,7 @@ def _number(value: str) -> str:
 
 def _whole(number: str, least: int) -> str:
     """A whole number from `least` on, or NULL."""
-    return f"if({number} >= {least} AND {expressions.count(number)} >= 0, toUInt32({number}), NULL)"
+    return f"if({number} >= {least} AND {expressions.is_count(number)}, toUInt32({number}), NULL)"
 
 
 def _unnested(segments: str, contents: str, alias: str, privacy: Privacy) -> str:

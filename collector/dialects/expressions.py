@@ -67,6 +67,7 @@ def meaning() -> list[Layer]:
             "usage_numbers": _usage_numbers(),
             "cost_told": _documented_number("cost", f.COST),
         },
+        {"usage_found": _usage_found()},
         {
             **_usage_columns(),
             **{f"{name}_count": count(f"{name}_number") for name in counts},
@@ -87,8 +88,10 @@ def meaning() -> list[Layer]:
             f" {mapped('lower(said_host)', HOSTS, 'named_provider')}, named_provider)",
             "class_of_operation": mapped("lower(meant_operation)", f.OPERATIONS),
             "meant_budget": count("budget_number"),
+            # a count that is none differs from its number
             "odd_count": f"arrayExists((rank, field) -> field = 0 AND bitShiftRight(rank, 40) IN ({_counting()}),"
-            " known_ranks, fields)" + "".join(f" OR ({name}_number >= 0 AND {name}_count < 0)" for name in counts),
+            f" known_ranks, fields) OR ({', '.join(f'{name}_number' for name in counts)})"
+            f" != ({', '.join(f'{name}_count' for name in counts)})",
             # places are the lower half: what is left of them tells names
             "odd_repeat": "length(known_ranks)"
             " != length(arrayCompact(arrayMap(rank -> bitShiftRight(rank, 32), known_ranks)))",
@@ -154,7 +157,12 @@ def dialect_name() -> str:
 
 def count(number: str) -> str:
     """A count of the number: itself, or -1 if it is none or absurd."""
-    return f"if({number} <= {f.MOST_TOKENS} AND {number} = floor({number}), {number}, -1)"
+    return f"if({is_count(number)}, {number}, -1)"
+
+
+def is_count(number: str) -> str:
+    """Whether a number that is not negative is a count."""
+    return f"{number} <= {f.MOST_TOKENS} AND {number} = floor({number})"
 
 
 def _listed_content(content: str) -> str:
@@ -182,9 +190,13 @@ def _codes() -> dict[str, str]:
 def _claims() -> str:
     claims = []
     for number, dialect in enumerate(DIALECTS):
-        scopes = [f"scope_name = {quoted(s)} OR startsWith(scope_name, {quoted(s + '.')})" for s in dialect.scopes]
-        marks = [f"has(codes, {_codes()[mark]})" for mark in dialect.marks]
-        claims.append(f"{' OR '.join(scopes + marks)}, {number}")
+        tests = []
+        if dialect.scopes:
+            pattern = rf"^(?:{'|'.join(map(re.escape, dialect.scopes))})(?:\.|$)"
+            tests.append(f"match(scope_name, {quoted(pattern)})")
+        if dialect.marks:
+            tests.append(f"hasAny(codes, [{', '.join(_codes()[mark] for mark in dialect.marks)}])")
+        claims.append(f"{' OR '.join(tests)}, {number}")
     return ",\n    ".join(claims)
 
 
@@ -193,7 +205,7 @@ def _number_of(field: str) -> int:
 
 
 def _says_operation() -> str:
-    return " OR ".join(f"dialect_number = {n}" for n, dialect in enumerate(DIALECTS) if dialect.says_operation)
+    return f"dialect_number IN ({', '.join(str(n) for n, dialect in enumerate(DIALECTS) if dialect.says_operation)})"
 
 
 def _counting() -> str:
@@ -203,21 +215,22 @@ def _counting() -> str:
 
 def _silent() -> str:
     """Whether the span is of a kind that is no call where it neither counts nor fails."""
-    kinds = [
-        f"dialect_number = {number} AND lower(meant_operation) IN ({listed(sorted(dialect.silent))})"
-        for number, dialect in enumerate(DIALECTS)
-        if dialect.silent
-    ]
-    return f"input_count < 0 AND output_count < 0 AND status_code != {FAILED} AND ({' OR '.join(kinds)})"
+    silent = _of_dialect("lower(meant_operation)", "silent")
+    return f"input_count < 0 AND output_count < 0 AND status_code != {FAILED} AND {silent}"
 
 
 def _of_provider(which: str) -> str:
-    parts = [
-        f"(dialect_number = {number} AND meant_provider IN ({listed(sorted(providers))}))"
+    return _of_dialect("meant_provider", which)
+
+
+def _of_dialect(value: str, which: str) -> str:
+    """Whether the span's dialect lists a value; one expression, since each costs planning."""
+    pairs = [
+        f"({number}, {quoted(word)})"
         for number, dialect in enumerate(DIALECTS)
-        if (providers := getattr(dialect, which))
+        for word in sorted(getattr(dialect, which))
     ]
-    return " OR ".join(parts)
+    return f"(dialect_number, {value}) IN ({', '.join(pairs)})"
 
 
 def _parameter(field: str) -> str:
@@ -252,25 +265,38 @@ def _usage_numbers() -> str:
     return f"if(said_usage = '', emptyArrayFloat64(), {read})"
 
 
+def _usage_found() -> str:
+    """The numbers that the document of counts has, in the order of `_counted`; -1 for none."""
+    slices = list(_counted().values())
+    firsts, lengths = (", ".join(str(one[place]) for one in slices) for place in (0, 1))
+    number = "arrayFirstOrNull(number -> number >= 0 AND isFinite(number), arraySlice(usage_numbers, first, length))"
+    found = f"arrayMap((first, length) -> ifNull({number}, -1), [{firsts}], [{lengths}])"
+    return f"if(empty(usage_numbers), [{', '.join('-1.' for _ in slices)}], {found})"
+
+
 def _usage_columns() -> dict[str, str]:
     """The number of each count, as the document has it or else an attribute; and where the document has it."""
     columns: dict[str, str] = {}
-    first = 1
-    for field, within in f.USAGE.items():
-        name, beside = field.removesuffix("_tokens"), f.USAGE_BESIDE.get(field, ())
-        whole = _first_number(first, len(within) + len(beside))
-        columns[f"{name}_number"] = f"ifNull({whole}, said_{field})"
-        if name in ("input", "output", *(counted.removesuffix("_tokens") for counted in f.USAGE_BESIDE)):
-            columns[f"{name}_within"] = f"ifNull({_first_number(first, len(within))}, -1)"
-        if name == "thinking":
-            columns[f"{name}_beside"] = f"ifNull({_first_number(first + len(within), len(beside))}, -1)"
-        first += len(within) + len(beside)
+    for place, name in enumerate(_counted(), 1):
+        found = f"usage_found[{place}]"
+        field = f"{name.removesuffix('_number')}_tokens"
+        columns[name] = f"if({found} >= 0, {found}, said_{field})" if name.endswith("_number") else found
     return columns
 
 
-def _first_number(first: int, length: int) -> str:
-    numbers = f"arraySlice(usage_numbers, {first}, {length})"
-    return f"arrayFirstOrNull(number -> number >= 0 AND isFinite(number), {numbers})"
+def _counted() -> dict[str, tuple[int, int]]:
+    """What is read of the document of counts: column -> where in `usage_numbers` its paths begin, and how many."""
+    slices: dict[str, tuple[int, int]] = {}
+    first = 1
+    for field, within in f.USAGE.items():
+        name, beside = field.removesuffix("_tokens"), f.USAGE_BESIDE.get(field, ())
+        slices[f"{name}_number"] = first, len(within) + len(beside)
+        if name in ("input", "output", *(counted.removesuffix("_tokens") for counted in f.USAGE_BESIDE)):
+            slices[f"{name}_within"] = first, len(within)
+        if name == "thinking":
+            slices[f"{name}_beside"] = first + len(within), len(beside)
+        first += len(within) + len(beside)
+    return slices
 
 
 def _json_text(document: str, path: str) -> str:
