@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,12 +14,14 @@ import typer
 from thinkmeter.commands.line import app
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
 from thinkmeter.commands.report.explanation import print_explanation
+from thinkmeter.commands.report.review import print_review
 from thinkmeter.commands.window import moment, window
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
     from thinkmeter.schema.query import Report
+    from thinkmeter.schema.query.review import Gpus
 
 Form = Literal["table", "json", "csv"]
 
@@ -30,7 +33,7 @@ def report(
         typer.Argument(
             metavar="[METRIC]",
             help="cpq, ttr, escr, vrate, cost, overthinking, strategies, runaways, quota, forecast, latency, "
-            "routing or coverage; absent: the first four.",
+            "routing, coverage or review; absent: the first four.",
         ),
     ] = None,
     since: Annotated[
@@ -63,11 +66,22 @@ def report(
             "--explain", metavar="SPAN_ID", help="With cost: how the cost of one call comes about, line by line."
         ),
     ] = None,
+    month: Annotated[
+        str | None, typer.Option("--month", metavar="YYYY-MM", help="With review: which; default: the one that runs.")
+    ] = None,
+    gpu_hour_usd: Annotated[
+        float | None,
+        typer.Option("--gpu-hour-usd", min=0, help="With review: price of a GPU of your own, for the break-even."),
+    ] = None,
+    gpus: Annotated[int, typer.Option("--gpus", min=1, help="How many serve the model.")] = 1,
+    gpu_tokens_per_second: Annotated[
+        float | None, typer.Option("--gpu-tokens-per-second", min=0, help="Output tokens of all of them together.")
+    ] = None,
     config: ConfigFile = None,
     data: DataDir = DEFAULT_DATA_DIR,
     store_url: StoreUrl = None,
 ) -> None:
-    """Print the metrics of the requests that began in a window.
+    """Print the metrics of the requests that began in a window; `review` is of a calendar month.
 
     Without a time zone, times are those of the project. Each value comes with its 95 % interval and with how many
     requests it rests on.
@@ -76,6 +90,12 @@ def report(
         raise typer.BadParameter("choose one of --json and --csv", param_hint="--csv")
     if explain is not None and metric != "cost":
         raise typer.BadParameter("say `report cost --explain SPAN_ID`", param_hint="--explain")
+    if metric == "review":
+        if as_csv or since or until or by:
+            raise typer.BadParameter("a review is of one month: --month, --task, --json", param_hint="METRIC")
+        hardware = _hardware(gpu_hour_usd, gpus, gpu_tokens_per_second, config)
+        print_review(store_address(data, store_url, config), month, task, project, hardware, as_json=as_json)
+        return
     form: Form = "json" if as_json else "csv" if as_csv else "table"
     asked = _asked(metric, by, since, until, with_cost=form == "table")
     address = store_address(data, store_url, config)
@@ -83,6 +103,19 @@ def report(
         print_explanation(address, explain, project, form)
     else:
         _print(address, asked, form, task=task, project=project)
+
+
+def _hardware(hour_usd: float | None, gpus: int, tokens_per_second: float | None, config: Path | None) -> "Gpus | None":
+    """Of the options, else of the first model in `[[prices.self_hosted]]`; None where neither names any."""
+    from thinkmeter.configuration import load
+    from thinkmeter.schema.query.review import Gpus
+
+    if (hour_usd is None) != (tokens_per_second is None):
+        raise typer.BadParameter("needs --gpu-tokens-per-second with it", param_hint="--gpu-hour-usd")
+    if hour_usd is not None and tokens_per_second is not None:
+        return Gpus(hour_usd, gpus, tokens_per_second)
+    own = load(config).prices.self_hosted
+    return Gpus(own[0].gpu_hour_usd, own[0].gpus, own[0].output_tokens_per_second) if own else None
 
 
 def print_metrics(address: StoreAddress, *, since: dt.datetime) -> None:

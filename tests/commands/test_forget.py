@@ -1,0 +1,99 @@
+"""`thinkmeter forget`: what is asked for is gone from every table, and nothing else is."""
+
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tests.commandline import Run
+from tests.schema.rows import insert, label, price, select, span, verdict
+
+TRACE, OTHER, SHARED = "a" * 32, "b" * 32, "c" * 32
+ID = "u-ada@example.com"
+
+
+@pytest.fixture
+def _traffic(client: Client) -> None:
+    insert(client, "prices", [price()])
+    insert(client, "verdicts", [verdict("mine"), verdict("theirs"), {**verdict(""), "response_id": "resp-mine"}])
+    insert(client, "labels", [label("mine", True), label("theirs", True)])
+    insert(
+        client,
+        "spans",
+        [
+            span(trace_id=TRACE, request_id="mine", user_id=ID, session_id="s-1", response_id="resp-mine"),
+            # without an id of its own: it belongs to its trace
+            span(trace_id=TRACE, span_class="other", attributes={"gen_ai.input.messages": "secret"}),
+            span(trace_id=OTHER, request_id="theirs", user_id="u-bob", session_id="s-2"),
+            # two requests in one trace
+            span(trace_id=SHARED, request_id="mine too", user_id=ID),
+            span(trace_id=SHARED, request_id="theirs too", user_id="u-bob"),
+            span(trace_id=SHARED, span_class="other"),
+        ],
+    )
+    record = {"project": "default", "trace_id": TRACE}
+    insert(client, "log_records", [record, {**record, "trace_id": OTHER}])
+    event = {"project": "default", "rule": "runaway", "state": "firing"}
+    events = [{**event, "key": of, "request_id": of, "event": of} for of in ("mine", "theirs")]
+    insert(client, "alert_events", events)
+    insert(client, "alert_attempts", [{"project": "default", "event": of} for of in ("mine", "theirs")])
+
+
+def left(client: Client) -> dict[str, int]:
+    tables = ("spans", "call_facts", "verdicts", "labels", "log_records", "alert_events", "alert_attempts")
+    counted = ", ".join(f"(SELECT count() FROM {table}) AS {table}" for table in tables)
+    return {table: int(count) for table, count in select(client, f"SELECT {counted}")[0].items()}
+
+
+@pytest.mark.usefixtures("_traffic")
+def test_a_user_is_forgotten_everywhere(client: Client, run: Run, store_url: str, tmp_path: Path) -> None:
+    kept = tmp_path / "quarantine" / "x.pb"
+    kept.parent.mkdir()
+    kept.write_bytes(b"..." + ID.encode())
+    kept.with_suffix(".json").write_text("{}")
+    (kept.parent / "y.pb").write_bytes(b"of others")
+    before = left(client)
+    asked = ("forget", "--user", ID, "--store-url", store_url, "--data", str(tmp_path))
+    told = run(*asked, "--dry-run")
+    assert told.code == 0, told.err
+    assert told.out.startswith(f"2 requests of user {ID}: ")
+    assert "1 files" in told.out
+    assert (left(client), kept.exists()) == (before, True)
+    told = run(*asked, "--yes")
+    assert told.code == 0, told.err
+    assert "erased\n1 traces hold requests of others, too" in told.out
+    assert left(client) == {
+        "spans": 3, "call_facts": 2, "verdicts": 1, "labels": 1, "log_records": 1, "alert_events": 1,
+        "alert_attempts": 1,
+    }  # fmt: skip
+    assert {row["request_id"] for row in select(client, "SELECT request_id FROM calls")} == {"theirs", "theirs too"}
+    assert sorted(file.name for file in kept.parent.iterdir()) == ["y.pb"]
+    assert select(client, "SELECT count() AS n FROM system.tables WHERE name LIKE 'forgotten%'") == [{"n": 0}]
+    assert run(*asked, "--yes").out == f"0 requests of user {ID}: no rows\n"
+
+
+@pytest.mark.usefixtures("_traffic")
+@pytest.mark.parametrize(("option", "name"), [("--session", "s-1"), ("--request", "mine")])
+def test_a_session_or_a_request_is_forgotten(
+    option: str, name: str, client: Client, run: Run, store_url: str, tmp_path: Path
+) -> None:
+    told = run("forget", option, name, "--yes", "--store-url", store_url, "--data", str(tmp_path))
+    assert told.code == 0, told.err
+    requests = {row["request_id"] for row in select(client, "SELECT request_id FROM calls")}
+    assert requests == {"theirs", "mine too", "theirs too"}
+    assert left(client)["spans"] == 4
+
+
+def test_what_waits_in_the_spool_is_said(client: Client, run: Run, store_url: str, tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "x.segment").write_bytes(ID.encode())
+    told = run("forget", "--user", ID, "--yes", "--store-url", store_url, "--data", str(tmp_path))
+    assert told.code == 1
+    assert "1 files of the spool hold it and are not in the store yet" in told.err
+
+
+def test_one_thing_is_forgotten_at_a_time(run: Run, store_url: str) -> None:
+    for options in ((), ("--user", "a", "--session", "b")):
+        told = run("forget", *options, "--store-url", store_url)
+        assert told.code == 2
+        assert "say one of --user, --session and --request" in " ".join(told.err.replace("│", " ").split())
