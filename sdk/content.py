@@ -5,22 +5,35 @@ the text of thinking, which has a switch of its own. Secrets are taken out by pa
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, text
 from thinkmeter.sdk.bedrock import Converse, typed
 from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.gemini_content import (
+    gemini_chunk,
+    gemini_input,
+    gemini_whole,
+    interactions_chunk,
+    interactions_input,
+    interactions_whole,
+)
+from thinkmeter.sdk.interactions import Interactions
+from thinkmeter.sdk.parts import (
+    LONGEST,
+    Message,
+    Part,
+    block_of,
+    parts_of,
+    text_part,
+    thought_part,
+    tool_call,
+    tool_result,
+)
 from thinkmeter.sdk.redaction import redacted
 from thinkmeter.sdk.replies import Completion, Messages, Reply, Responses
-
-Part = dict[str, Any]
-Message = dict[str, Any]
-
-LONGEST: Final = 100_000
-"""Characters of one part that are kept."""
-TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
 
 
 class Transcript:
@@ -97,66 +110,17 @@ def _text_of(patterns: tuple[str, ...]) -> Callable[[object], str]:
     return lambda value: str(redacted(str(value), patterns))
 
 
-def _text(content: object) -> Part:
-    return {"type": "text", "content": str(content)[:LONGEST]}
-
-
-def _thought(content: object) -> Part:
-    return {"type": "reasoning", "content": str(content or "")[:LONGEST]}
-
-
-def _call(identifier: object, name: object, arguments: object) -> Part:
-    return {"type": "tool_call", "id": identifier, "name": name, "arguments": arguments}
-
-
-def _result(identifier: object, response: object) -> Part:
-    return {"type": "tool_call_response", "id": identifier, "response": str(response)[:LONGEST]}
-
-
-def _parts(content: Any) -> list[Part]:
-    """Content of a message: text, or a list of blocks."""
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [_text(content)]
-    return [_block(block) for block in content] if isinstance(content, Iterable) else []
-
-
-def _block(block: Any) -> Part:
-    """One block of content of any API but Gemini's."""
-    if isinstance(block, str):
-        return _text(block)
-    kind = text(entry(block, "type")) or "unknown"
-    if kind in TEXTS:
-        return _text(entry(block, "text") or entry(block, "refusal") or "")
-    if kind in ("thinking", "redacted_thinking"):
-        thinking = entry(block, "thinking")
-        inner = "".join(str(entry(part, "text") or "") for part in thinking) if isinstance(thinking, list) else thinking
-        return _thought(inner)
-    if kind == "reasoning":
-        return _thought("\n".join(str(entry(part, "text") or "") for part in entry(block, "summary") or ()))
-    if kind == "tool_use":
-        return _call(entry(block, "id"), entry(block, "name"), entry(block, "input"))
-    if kind == "function_call":
-        return _call(entry(block, "call_id"), entry(block, "name"), entry(block, "arguments"))
-    if kind == "tool_result":
-        return _result(entry(block, "tool_use_id"), entry(block, "content"))
-    if kind == "function_call_output":
-        return _result(entry(block, "call_id"), entry(block, "output"))
-    return {"type": kind}
-
-
 def _message(message: Any) -> Message:
     """One message of a conversation."""
     role = text(entry(message, "role")) or "user"
     if role == "tool":
-        return {"role": role, "parts": [_result(entry(message, "tool_call_id"), entry(message, "content"))]}
+        return {"role": role, "parts": [tool_result(entry(message, "tool_call_id"), entry(message, "content"))]}
     thinking = entry(message, "reasoning_content") or entry(message, "reasoning")
-    parts = [_thought(thinking)] if isinstance(thinking, str) else []
-    parts += _parts(entry(message, "content"))
+    parts = [thought_part(thinking)] if isinstance(thinking, str) else []
+    parts += parts_of(entry(message, "content"))
     for call in entry(message, "tool_calls") or ():
         function = entry(call, "function")
-        parts.append(_call(entry(call, "id"), entry(function, "name"), entry(function, "arguments")))
+        parts.append(tool_call(entry(call, "id"), entry(function, "name"), entry(function, "arguments")))
     return {"role": role, "parts": parts}
 
 
@@ -178,7 +142,7 @@ def _chat_chunk(transcript: Transcript, chunk: Any) -> None:
         if isinstance(content, str) and content:
             transcript.add(index, "text", content)
         elif isinstance(content, list):  # Mistral's
-            for part in map(_block, content):
+            for part in map(block_of, content):
                 transcript.add(index, part["type"], part.get("content"))
         for call in entry(delta, "tool_calls") or ():
             function = entry(call, "function")
@@ -186,11 +150,11 @@ def _chat_chunk(transcript: Transcript, chunk: Any) -> None:
 
 
 def _completion_input(body: Any) -> tuple[list[Part], list[Message]]:
-    return [], [{"role": "user", "parts": _parts(entry(body, "prompt"))}]
+    return [], [{"role": "user", "parts": parts_of(entry(body, "prompt"))}]
 
 
 def _completion_whole(body: Any) -> list[list[Part]]:
-    return [[_text(entry(choice, "text"))] for choice in entry(body, "choices") or ()]
+    return [[text_part(entry(choice, "text"))] for choice in entry(body, "choices") or ()]
 
 
 def _completion_chunk(transcript: Transcript, chunk: Any) -> None:
@@ -201,18 +165,18 @@ def _completion_chunk(transcript: Transcript, chunk: Any) -> None:
 def _responses_input(body: Any) -> tuple[list[Part], list[Message]]:
     given = entry(body, "input")
     if isinstance(given, str):
-        return _parts(entry(body, "instructions")), [{"role": "user", "parts": [_text(given)]}]
+        return parts_of(entry(body, "instructions")), [{"role": "user", "parts": [text_part(given)]}]
     messages = []
     for item in given or ():
-        message = _message(item) if entry(item, "role") else {"role": "assistant", "parts": [_block(item)]}
+        message = _message(item) if entry(item, "role") else {"role": "assistant", "parts": [block_of(item)]}
         messages.append(message)
-    return _parts(entry(body, "instructions")), messages
+    return parts_of(entry(body, "instructions")), messages
 
 
 def _responses_whole(body: Any) -> list[list[Part]]:
     parts: list[Part] = []
     for item in entry(body, "output") or ():
-        parts += _parts(entry(item, "content")) if entry(item, "type") == "message" else [_block(item)]
+        parts += parts_of(entry(item, "content")) if entry(item, "type") == "message" else [block_of(item)]
     return [parts]
 
 
@@ -226,11 +190,11 @@ def _responses_chunk(transcript: Transcript, chunk: Any) -> None:
 def _messages_input(body: Any) -> tuple[list[Part], list[Message]]:
     system = entry(body, "system")
     given = system if isinstance(system, str | list) else None
-    return _parts(given), [_message(message) for message in entry(body, "messages") or ()]
+    return parts_of(given), [_message(message) for message in entry(body, "messages") or ()]
 
 
 def _messages_whole(body: Any) -> list[list[Part]]:
-    return [_parts(entry(body, "content"))]
+    return [parts_of(entry(body, "content"))]
 
 
 def _messages_chunk(transcript: Transcript, chunk: Any) -> None:
@@ -245,11 +209,11 @@ def _messages_chunk(transcript: Transcript, chunk: Any) -> None:
 
 
 def _converse_message(message: Any) -> Message:
-    return {"role": entry(message, "role"), "parts": [_block(typed(b)) for b in entry(message, "content") or ()]}
+    return {"role": entry(message, "role"), "parts": [block_of(typed(b)) for b in entry(message, "content") or ()]}
 
 
 def _converse_input(body: Any) -> tuple[list[Part], list[Message]]:
-    system = [_block(typed(block)) for block in entry(body, "system") or ()]
+    system = [block_of(typed(block)) for block in entry(body, "system") or ()]
     return system, [_converse_message(message) for message in entry(body, "messages") or ()]
 
 
@@ -259,57 +223,11 @@ def _converse_whole(body: Any) -> list[list[Part]]:
 
 def _converse_chunk(transcript: Transcript, chunk: Any) -> None:
     begun, delta = at(chunk, ("contentBlockStart", "start")), at(chunk, ("contentBlockDelta", "delta"))
-    part = _block(typed(begun or delta or {}))
+    part = block_of(typed(begun or delta or {}))
     if part["type"] == "tool_call":
         transcript.add(0, "tool_call", part["arguments"], part["name"])
     elif part["type"] in ("text", "reasoning"):
         transcript.add(0, part["type"], part["content"])
-
-
-def _gemini_input(body: Any) -> tuple[list[Part], list[Message]]:
-    given = entry(body, "contents")
-    contents = given if isinstance(given, list) else [given]
-    system = at(body, ("config", "system_instruction"))
-    return _gemini_parts(system), [_gemini_message(content) for content in contents]
-
-
-def _gemini_message(content: Any) -> Message:
-    return {"role": text(entry(content, "role")) or "user", "parts": _gemini_parts(content)}
-
-
-def _gemini_parts(content: Any) -> list[Part]:
-    if content is None or isinstance(content, str):
-        return _parts(content)
-    found = entry(content, "parts")
-    return [_gemini_part(part) for part in (found if isinstance(found, list) else [content])]
-
-
-def _gemini_part(part: Any) -> Part:
-    if isinstance(part, str):
-        return _text(part)
-    said = entry(part, "text")
-    if isinstance(said, str):
-        return _thought(said) if entry(part, "thought") else _text(said)
-    call, response = entry(part, "function_call"), entry(part, "function_response")
-    if call is not None:
-        return _call(entry(call, "id"), entry(call, "name"), entry(call, "args"))
-    if response is not None:
-        return _result(entry(response, "id"), entry(response, "response"))
-    return {"type": "blob"}
-
-
-def _gemini_whole(body: Any) -> list[list[Part]]:
-    return [_gemini_parts(entry(candidate, "content")) for candidate in entry(body, "candidates") or ()]
-
-
-def _gemini_chunk(transcript: Transcript, chunk: Any) -> None:
-    for position, candidate in enumerate(entry(chunk, "candidates") or ()):
-        index = entry(candidate, "index") or position
-        for part in _gemini_parts(entry(candidate, "content")):
-            if part["type"] in ("text", "reasoning"):
-                transcript.add(index, part["type"], part["content"])
-            else:
-                transcript.append(index, part)
 
 
 _API: Final[
@@ -327,6 +245,7 @@ _API: Final[
     Responses: (_responses_input, _responses_whole, _responses_chunk),
     Messages: (_messages_input, _messages_whole, _messages_chunk),
     Converse: (_converse_input, _converse_whole, _converse_chunk),
-    Gemini: (_gemini_input, _gemini_whole, _gemini_chunk),
+    Gemini: (gemini_input, gemini_whole, gemini_chunk),
+    Interactions: (interactions_input, interactions_whole, interactions_chunk),
 }
 """How each API is read; what is not named here reads like chat completions."""

@@ -54,7 +54,6 @@ class Case:
         framing: how the stream is put on the wire.
         headers: of every reply.
         hidden: elements at the end of a stream that are there because we asked for usage.
-        said: whether prompts and answers can be recorded.
         wraps_errors: whether the library puts an error of its own around one that breaks a stream off.
         asks: whether we add a question for thinking to the request.
     """
@@ -77,7 +76,6 @@ class Case:
     headers: dict[str, str] = field(default_factory=dict)
     hidden: int = 0
     asks: bool = False
-    said: bool = True
     wraps_errors: bool = False
 
 
@@ -515,7 +513,6 @@ INTERACTIONS = Case(
     done=True,
     unshown=0,
     known_early=frozenset(),
-    said=False,
     wraps_errors=True,
 )
 CASES = [

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.cases import CASES, Case, Told, chat_chunk, chat_whole, gemini_chunk, messages_events, messages_whole
+from tests.sdk.cases import (
+    CASES,
+    Case,
+    Told,
+    chat_chunk,
+    chat_whole,
+    gemini_chunk,
+    interactions_events,
+    interactions_whole,
+    messages_events,
+    messages_whole,
+)
 from tests.sdk.clients import anthropic_client, google_client, openai_client
 from tests.sdk.provider_server import ProviderServer
 from thinkmeter.schema import attributes as names
@@ -14,7 +25,7 @@ from thinkmeter.sdk.redaction import REDACTED, redacted
 from thinkmeter.sdk.testing import Captured, capture
 
 TOLD = Told()
-ALL = pytest.mark.parametrize("case", [case for case in CASES if case.said], ids=lambda case: case.name)
+ALL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 
 
@@ -145,6 +156,45 @@ def test_tools_and_system_are_recorded_in_gemini(provider: ProviderServer) -> No
     ]
     (output,) = said(captured.call, names.OUTPUT_MESSAGES)
     assert (output["parts"][0]["name"], output["parts"][0]["arguments"]) == ("multiply", {"a": 6})
+    assert captured.faults == 0
+
+
+@pytest.mark.newest
+def test_tools_and_system_are_recorded_in_interactions(provider: ProviderServer) -> None:
+    call = {"type": "function_call", "id": "c", "name": "multiply", "arguments": {"a": 6}}
+    provider.reply({**interactions_whole(TOLD), "steps": [call], "status": "requires_action"})
+    created, *_, completed = interactions_events(TOLD)
+    start = {"event_type": "step.start", "index": 0, "step": {**call, "arguments": {}}}
+    pieces = [
+        {"event_type": "step.delta", "index": 0, "delta": {"type": "arguments_delta", "arguments": piece}}
+        for piece in ('{"a"', ": 6}")
+    ]
+    provider.stream([created, start, *pieces, completed])
+    steps: list[dict[str, Any]] = [
+        {"type": "user_input", "content": [{"type": "text", "text": "6 x 7?"}]},
+        call,
+        {"type": "function_result", "call_id": "c", "name": "multiply", "result": "42"},
+    ]
+    asked: dict[str, Any] = {"model": "gemini-3.5-flash", "input": steps, "system_instruction": "be short"}
+    client = google_client(provider.port)
+    with capture(capture_content=True) as captured:
+        client.interactions.create(**asked)
+        list(client.interactions.create(**asked, stream=True))
+    client.close()
+    whole, streamed = captured.calls
+    assert said(whole, names.SYSTEM_INSTRUCTIONS) == [{"type": "text", "content": "be short"}]
+    assert said(whole, names.INPUT_MESSAGES) == [
+        {"role": "user", "parts": [{"type": "text", "content": "6 x 7?"}]},
+        {
+            "role": "assistant",
+            "parts": [{"type": "tool_call", "id": "c", "name": "multiply", "arguments": {"a": 6}}],
+        },
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "42"}]},
+    ]
+    assert said(whole, names.OUTPUT_MESSAGES)[0]["parts"][0]["arguments"] == {"a": 6}
+    assert said(streamed, names.OUTPUT_MESSAGES)[0]["parts"] == [
+        {"type": "tool_call", "name": "multiply", "arguments": '{"a": 6}'}
+    ]
     assert captured.faults == 0
 
 

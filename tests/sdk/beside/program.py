@@ -1,10 +1,12 @@
 """An application that other instrumentations watch too; each call is a request of its own.
 
-Run as `python -m tests.sdk.beside.program ORDER PROVIDER-PORT COLLECTOR-URL LIBRARY,... INSTRUMENTATION...`. ORDER is
-`first` where thinkmeter is instrumented before the others, else `last`.
+Run as `python -m tests.sdk.beside.program ORDER PROVIDER-PORT COLLECTOR-URL LIBRARY,... INSTRUMENTATION+...`. ORDER is
+`first` where thinkmeter is instrumented before the others, else `last`. Each group of others has a process of its own,
+forked from one that has imported the clients, which takes longer than all else.
 """
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -33,21 +35,32 @@ INSTRUMENTORS = {
 
 
 def main() -> None:
+    """Run one application after the other."""
+    order, port, collector, libraries, *groups = sys.argv[1:]
+    for group in groups:
+        child = os.fork()
+        if not child:
+            application(order, int(port), collector, libraries.split(","), group)
+            return
+        _, status = os.waitpid(child, 0)
+        assert status == 0, group
+
+
+def application(order: str, port: int, collector: str, libraries: list[str], group: str) -> None:
     """Instrument, call, end."""
-    order, port, collector, libraries, *others = sys.argv[1:]
-    provider = TracerProvider(resource=Resource.create({"service.name": " + ".join(others)}))
+    provider = TracerProvider(resource=Resource.create({"service.name": group}))
     trace.set_tracer_provider(provider)
     if order == "first":
         thinkmeter.instrument(endpoint=collector)
-    for other in others:
+    for other in group.split("+"):
         for module, name in INSTRUMENTORS[other]:
             instrumentor: Any = getattr(importlib.import_module(module), name)()
             instrumentor.instrument(tracer_provider=provider)
     if order == "last":
         thinkmeter.instrument(endpoint=collector)
-    for name, call in calls(libraries.split(",")).items():
-        with thinkmeter.request("beside", request_id=f"{order} {name}"), thinkmeter.attempt(tier=1):
-            call(int(port))
+    for name, call in calls(libraries).items():
+        with thinkmeter.request("beside", request_id=f"{order} {group} {name}"), thinkmeter.attempt(tier=1):
+            call(port)
     assert thinkmeter.flush(20), thinkmeter.health()
     assert thinkmeter.health().faults == 0, thinkmeter.health()
 
