@@ -1,7 +1,7 @@
 """What a request asks for: model, effort, thinking budget. One table of paths per API, read and written alike."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from opentelemetry.util.types import AttributeValue
@@ -35,9 +35,10 @@ class Asked:
     thinking_off: bool = False
     stream: bool = False
 
-    def attributes(self) -> dict[str, AttributeValue]:
-        """The same as span attributes."""
-        found: dict[str, AttributeValue] = {names.REQUEST_MODEL: self.model} if self.model else {}
+    def describe(self, found: dict[str, AttributeValue]) -> None:
+        """Add the same as span attributes."""
+        if self.model:
+            found[names.REQUEST_MODEL] = self.model
         if self.effort is not None:
             found[names.REQUEST_REASONING_LEVEL] = self.effort
         if self.budget_tokens is not None:
@@ -46,7 +47,6 @@ class Asked:
             found[names.REQUEST_MAX_TOKENS] = self.max_tokens
         if self.stream:
             found[names.REQUEST_STREAM] = True
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +59,39 @@ class Shape:
     off: tuple[tuple[Path, object], ...] = ()
     least_budget_tokens: int = 0
 
+    names: frozenset[str] = field(init=False)
+    """What the paths begin with."""
+
+    def __post_init__(self) -> None:
+        """Gather the names."""
+        paths = (*self.effort, *self.budget, *self.cap, *(path for path, _ in self.off))
+        object.__setattr__(self, "names", frozenset(path[0] for path in paths))
+
     def read(self, body: object, asked: Asked) -> Asked:
         """Fill in what the body says."""
-        for path in _possible(self.effort, body):
-            asked.effort = text(at(body, path))
-            if asked.effort is not None:
-                break
-        for path in _possible(self.budget, body):
-            tokens = whole(at(body, path))
+        present: Any = self.names
+        if type(body) is dict:  # a look at the first name is cheaper than following each path
+            present = self.names.intersection(body)
+            if not present:
+                return asked
+        for path in self.effort:
+            if path[0] in present:
+                asked.effort = text(at(body, path))
+                if asked.effort is not None:
+                    break
+        for path in self.budget:
+            tokens = whole(at(body, path)) if path[0] in present else None
             if tokens:  # 0 is no budget but an off switch, see `off`; negative: the model decides
                 asked.budget_tokens, asked.budget_path = tokens, path
                 asked.least_budget_tokens = self.least_budget_tokens
                 break
-        for path in _possible(self.cap, body):
-            asked.max_tokens = whole(at(body, path))
-            if asked.max_tokens is not None:
-                break
+        for path in self.cap:
+            if path[0] in present:
+                asked.max_tokens = whole(at(body, path))
+                if asked.max_tokens is not None:
+                    break
         for path, off in self.off:
-            found = at(body, path) if type(body) is not dict or path[0] in body else None
+            found = at(body, path) if path[0] in present else None
             if type(found) is type(off) and found == off:
                 asked.thinking_off = True
                 break
@@ -138,16 +153,36 @@ CONVERSE: Final = Shape(
 """Bedrock Converse; what a model's maker has of its own stands in the additional fields (Claude, gpt-oss, Nova)."""
 
 
-def _possible(paths: tuple[Path, ...], body: object) -> Iterable[Path]:
-    """Paths that may lead somewhere in that body: a look at the first name is cheaper than following each."""
-    return [path for path in paths if path[0] in body] if type(body) is dict else paths
-
-
 def entry(node: Any, name: str) -> Any:
     """A member of a dictionary or an attribute of a model; None where there is none."""
     if isinstance(node, dict):
         return node.get(name)
     return getattr(node, name, None)
+
+
+def members(node: Any) -> "Mapping[str, Any] | _Members":
+    """All of a node's members at once, for `get`: of a model of pydantic without a call for each of them."""
+    if node.__class__ is dict:
+        return node
+    try:
+        extra = node.__pydantic_extra__
+        return {**node.__dict__, **extra} if extra else node.__dict__
+    except AttributeError:
+        return _Members(node)
+
+
+class _Members:
+    """The same of any other object."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Any) -> None:
+        """Stand for that object."""
+        self._node = node
+
+    def get(self, name: str) -> Any:
+        """A member; None where there is none."""
+        return entry(self._node, name)
 
 
 def at(node: Any, path: Path) -> Any:
@@ -170,6 +205,8 @@ def replaced(node: Any, path: Path, value: object) -> Any:
 
 def text(value: Any) -> str | None:
     """A word, also out of an enumeration; None for anything else."""
+    if value is None or value.__class__ is str:
+        return value or None
     value = getattr(value, "value", value)
     return value if isinstance(value, str) and value else None
 

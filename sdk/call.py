@@ -1,7 +1,7 @@
 """The span of one call: started before the request is sent, ended exactly once, whatever happens in between."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -11,16 +11,16 @@ from opentelemetry.util.types import AttributeValue
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk import guard
 from thinkmeter.sdk.asked import Asked
-from thinkmeter.sdk.health import LOG, contained
+from thinkmeter.sdk.health import FAULTS, LOG, contained
 from thinkmeter.sdk.replies import Messages, Reply
 from thinkmeter.sdk.runtime import Runtime
 from thinkmeter.sdk.scope import current_scope
+from thinkmeter.sdk.span import put
 from thinkmeter.sdk.thinking import Thinking
 from thinkmeter.sdk.usage import Usage, other_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from thinkmeter.sdk.content import Transcript
 
@@ -35,6 +35,9 @@ class Call:
         reply: what was learned of the reply so far.
         asked: what the request asks for.
         context: the context to send the request in, so that spans of HTTP clients become children.
+        hides: whether a chunk that exists only because we asked for usage is kept from the caller.
+        is_more: tells chunks that need not be read, once there are such.
+        read: whether an unstreamed reply was read.
         stopped: whether the stream is to end here, since the thinking that it showed is over the cap.
     """
 
@@ -44,7 +47,6 @@ class Call:
         "_cap_tokens",
         "_chunk_s",
         "_ended",
-        "_hide",
         "_outside",
         "_runtime",
         "_span",
@@ -54,34 +56,44 @@ class Call:
         "_transcript",
         "asked",
         "context",
+        "hides",
+        "is_more",
+        "read",
         "reply",
         "stopped",
     )
 
     def __init__(
-        self, runtime: Runtime, reply: Reply, asked: Asked, server: tuple[str, int | None], body: object
+        self,
+        runtime: Runtime,
+        reply: Reply,
+        asked: Asked,
+        server: tuple[str, int | None],
+        body: object,
+        outside: Context | None = None,
     ) -> None:
-        """Start the span of a request with that body to that host and port."""
+        """Start the span of a request with that body to that host and port, in that context (None: the current one)."""
+        settings = runtime.settings
         self._runtime, self.reply, self.asked = runtime, reply, asked
         self._chunk_s: float | None = None
         self._answer_s: float | None = None
-        self._hide: Callable[[Any], bool] | None = None
-        self._ended = self.stopped = False
+        self.is_more: Callable[[Any], bool] | None = None
+        self._ended = self.stopped = self.hides = self.read = False
         self._thinking = Thinking(type(reply))
-        self._cap_tokens = guard.cap_tokens(runtime.settings)
-        self._transcript = _transcript(reply, body) if runtime.settings.capture_content else None
-        self._outside = context.get_current()
+        self._cap_tokens = guard.cap_tokens(settings) if settings.max_thinking_tokens else None
+        self._transcript = _transcript(reply, body) if settings.capture_content else None
+        self._outside = outside = context.get_current() if outside is None else outside
         attributes: dict[str, AttributeValue] = {
-            **current_scope(self._outside).attributes,
+            **current_scope(outside).attributes,
             names.OPERATION_NAME: reply.operation,
             names.PROVIDER_NAME: reply.endpoint.provider,
-            **asked.attributes(),
         }
-        if names.TIER not in attributes:
+        asked.describe(attributes)
+        if settings.tiers and names.TIER not in attributes:
             tier = runtime.tier_of(asked.model)
             if tier is not None:
                 attributes[names.TIER] = tier
-        tracer, kept = runtime.tracer(), runtime.kept(self._outside)
+        tracer, kept = runtime.tracer(), runtime.kept(outside)
         if kept is not None:
             attributes[names.SAMPLING_PROBABILITY] = kept
         host, port = server
@@ -93,45 +105,43 @@ class Call:
         self._started_ns = time.time_ns()
         self._started = time.perf_counter()
         self._span = tracer.start_span(
-            f"{reply.operation} {asked.model}",
-            context=self._outside,
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            start_time=self._started_ns,
+            f"{reply.operation} {asked.model}", outside, SpanKind.CLIENT, attributes, start_time=self._started_ns
         )
-        self.context: Context = trace.set_span_in_context(self._span, self._outside)
-
-    def hide_extra_chunk(self) -> None:
-        """From now on, keep the chunk that exists only because we asked for usage from the caller."""
-        self._hide = self.reply.wants_hidden
+        self.context: Context = trace.set_span_in_context(self._span, outside)
 
     def whole(self, body: object) -> None:
         """Read an unstreamed reply; it does not end the call."""
+        self.read = True
         if body is None or isinstance(body, str | bytes | list):  # a page of a gateway, not a reply
             return
-        with contained("reading a reply"):
+        try:
             self.reply.whole(body)
             self._thinking.whole(body)
             if self._transcript is not None:
                 self._transcript.whole(body)
+        except Exception as error:  # noqa: BLE001 (`contained`, without the calls that it takes)
+            FAULTS.add("reading a reply", error)
 
-    def chunk(self, chunk: object) -> bool:
+    def chunk(self, chunk: Any) -> bool:
         """Read one element of a stream; True: it is to be kept from the caller."""
-        with contained("reading a chunk"):
+        try:
             reply = self.reply
             if self._chunk_s is None:
                 self._chunk_s = time.perf_counter() - self._started
-            chunk = reply.view(chunk)
-            reply.chunk(chunk)
+            told = reply.view(chunk)
+            reply.chunk(told)
             if self._answer_s is None and reply.answered:
                 self._answer_s = time.perf_counter() - self._started
+                if self._transcript is None and told.__class__ is not dict:
+                    self.is_more = reply.is_more
             thinking = self._thinking
-            if (not reply.answered or thinking.resumes) and thinking.chunk(chunk) and self._cap_tokens is not None:
+            if (not reply.answered or thinking.resumes) and thinking.chunk(told) and self._cap_tokens is not None:
                 self._hold(thinking.tokens, self._cap_tokens)
             if self._transcript is not None:
-                self._transcript.chunk(chunk)
-            if self._hide is not None and reply.complete:
-                return self._hide(chunk)
+                self._transcript.chunk(told)
+            return self.hides and reply.complete and reply.wants_hidden(told)
+        except Exception as error:  # noqa: BLE001 (see above)
+            FAULTS.add("reading a chunk", error)
         return False
 
     def stop(self) -> guard.ThinkingBudgetExceeded | None:
@@ -163,11 +173,15 @@ class Call:
         if self._ended:
             return
         self._ended = True
-        with contained("describing a call"):
+        try:
             if self._span.is_recording():
                 self._describe(error)
-        with contained("ending a call"):
+        except Exception as fault:  # noqa: BLE001 (see above)
+            FAULTS.add("describing a call", fault)
+        try:
             self._span.end()
+        except Exception as fault:  # noqa: BLE001 (see above)
+            FAULTS.add("ending a call", fault)
 
     def _describe(self, error: BaseException | None) -> None:
         """Put on the span what was learned."""
@@ -199,7 +213,7 @@ class Call:
         if self._transcript is not None:
             settings = self._runtime.settings
             found |= self._transcript.attributes(thinking=settings.capture_thinking, patterns=settings.redact)
-        self._span.set_attributes(found)
+        put(self._span, found)
         if isinstance(reply, Messages) and reply.raw and "iterations" in reply.raw:
             for model, usage in other_models(reply.raw):
                 self._beside(model or reply.model or self.asked.model, usage)

@@ -43,12 +43,10 @@ class Stamp(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp a span; our own spans carry these attributes from the start."""
-        if not self.active:
+        scope = span.instrumentation_scope
+        if not self.active or (scope is not None and scope.name == names.SDK_SCOPE):
             return
         with contained("stamping a span"):
-            scope = span.instrumentation_scope
-            if scope is not None and scope.name == names.SDK_SCOPE:
-                return
             stamped = current_scope(parent_context).attributes
             if stamped:
                 own = span.attributes or {}

@@ -41,7 +41,8 @@ def cap_tokens(settings: Settings) -> int | None:
 
 def exceeds(asked: Asked, settings: Settings) -> bool:
     """Whether the call asks for more than the cap, warning about it where that is wanted."""
-    cap, budget = cap_tokens(settings), asked.budget_tokens
+    budget = asked.budget_tokens
+    cap = None if budget is None else cap_tokens(settings)
     if cap is None or budget is None or budget <= cap:
         return False
     if settings.on_exceed == "warn":

@@ -6,7 +6,7 @@ is copied but the usage object.
 
 from typing import Any, ClassVar
 
-from thinkmeter.sdk.asked import CHAT, MESSAGES, RESPONSES, Shape, at, entry, text
+from thinkmeter.sdk.asked import CHAT, MESSAGES, RESPONSES, Shape, at, entry, members, text
 from thinkmeter.sdk.endpoints import Endpoint
 from thinkmeter.sdk.usage import Raw, Usage, billed_tier, chat_usage, messages_usage, plain, responses_usage
 
@@ -69,6 +69,11 @@ class Reply:
         """What is read of an element of a stream, where the caller gets it in an envelope."""
         return chunk
 
+    @staticmethod
+    def is_more(chunk: Any) -> bool:
+        """Whether an element of a stream that has begun to answer is only more of the answer: it need not be read."""
+        return False
+
     def wants_hidden(self, chunk: Any) -> bool:
         """Whether that chunk exists only because we asked for usage."""
         return False
@@ -95,44 +100,55 @@ class Chat(Reply):
 
     def whole(self, body: Any) -> None:
         """Read a completion."""
-        self._head(body)
-        self.raw = plain(entry(body, "usage"))
-        for choice in entry(body, "choices") or ():
-            self._finish(choice)
+        told = members(body)
+        self._head(told)
+        self.raw = plain(told.get("usage"))
+        for choice in told.get("choices") or ():
+            self._finish(members(choice))
         self.complete = True
 
     def chunk(self, chunk: Any) -> None:
         """Read a chunk."""
+        told = members(chunk)
         if self.response_id is None:
-            self._head(chunk)
-        usage = entry(chunk, "usage")
+            self._head(told)
+        usage = told.get("usage")
         if usage:
             self.raw = plain(usage)
-            self._head(chunk)
-        for choice in entry(chunk, "choices") or ():
+            self._head(told)
+        for each in told.get("choices") or ():
+            choice = members(each)
             if not self.answered:
                 self.answered = _visible(choice)
-            reason = entry(choice, "finish_reason")
-            if reason:
+            if choice.get("finish_reason"):
                 self._finish(choice)
                 self.complete = True
                 if not usage:  # Groq's own place
                     usage = at(chunk, ("x_groq", "usage"))
                     self.raw = plain(usage) or self.raw
 
+    @staticmethod
+    def is_more(chunk: Any) -> bool:
+        """Neither usage nor an end. Where that is not told at once, it is read."""
+        try:
+            (choice,) = chunk.choices
+            return chunk.usage is None and choice.finish_reason is None
+        except (AttributeError, TypeError, ValueError):
+            return False
+
     def wants_hidden(self, chunk: Any) -> bool:
         """The extra last chunk has usage and no choices; `chunk.choices[0]` would fail on it."""
         return not entry(chunk, "choices") and bool(entry(chunk, "usage"))
 
-    def _head(self, body: Any) -> None:
-        self.response_id = text(entry(body, "id")) or self.response_id
-        self.model = text(entry(body, "model")) or self.model
-        self.service_tier = text(entry(body, "service_tier")) or self.service_tier
+    def _head(self, told: Any) -> None:
+        self.response_id = text(told.get("id")) or self.response_id
+        self.model = text(told.get("model")) or self.model
+        self.service_tier = text(told.get("service_tier")) or self.service_tier
 
     def _finish(self, choice: Any) -> None:
-        reason = text(entry(choice, "finish_reason"))
+        reason = text(choice.get("finish_reason"))
         if reason is not None:
-            self.finish_reasons[entry(choice, "index") or 0] = reason
+            self.finish_reasons[choice.get("index") or 0] = reason
 
     def read_usage(self, raw: Raw) -> Usage:
         """What the usage object means."""
@@ -180,16 +196,22 @@ class Responses(Reply):
 
     def whole(self, body: Any) -> None:
         """Read a response."""
-        self.response_id = text(entry(body, "id"))
-        self.model = text(entry(body, "model")) or self.model
-        self.service_tier = text(entry(body, "service_tier"))
-        self.conversation = text(at(body, ("conversation", "id")))
-        self.raw = plain(entry(body, "usage"))
-        status = text(entry(body, "status")) or "completed"
+        told = members(body)
+        self.response_id = text(told.get("id"))
+        self.model = text(told.get("model")) or self.model
+        self.service_tier = text(told.get("service_tier"))
+        self.conversation = text(entry(told.get("conversation"), "id"))
+        self.raw = plain(told.get("usage"))
+        status = text(told.get("status")) or "completed"
         self.complete = status not in ("queued", "in_progress")
-        self.finish_reasons[0] = text(at(body, ("incomplete_details", "reason"))) or status
+        self.finish_reasons[0] = text(entry(told.get("incomplete_details"), "reason")) or status
         if status == "failed":
-            self.error = text(at(body, ("error", "code"))) or "failed"
+            self.error = text(entry(told.get("error"), "code")) or "failed"
+
+    @staticmethod
+    def is_more(chunk: Any) -> bool:
+        """A piece of text."""
+        return getattr(chunk, "type", None) == "response.output_text.delta"
 
     def chunk(self, chunk: Any) -> None:
         """Read an event."""
@@ -219,11 +241,22 @@ class Messages(Reply):
 
     def whole(self, body: Any) -> None:
         """Read a message."""
-        self._head(body)
-        self.raw = plain(entry(body, "usage"))
-        self.thought = any(entry(block, "type") in self._THINKING for block in entry(body, "content") or ())
-        self._finish(body)
+        told = members(body)
+        self._head(told)
+        self.raw = plain(told.get("usage"))
+        for block in told.get("content") or ():
+            if entry(block, "type") in self._THINKING:
+                self.thought = True
+        self._finish(told)
         self.complete = True
+
+    @staticmethod
+    def is_more(chunk: Any) -> bool:
+        """A piece of text, or of the arguments of a tool."""
+        try:
+            return chunk.type == "content_block_delta" and chunk.delta.type in ("text_delta", "input_json_delta")
+        except AttributeError:
+            return False
 
     def chunk(self, chunk: Any) -> None:
         """Read an event. Usage is cumulative: what comes later replaces what came before, what is absent stays."""
@@ -235,21 +268,21 @@ class Messages(Reply):
             if at(chunk, ("content_block", "type")) in self._THINKING:
                 self.thought = True
         elif kind == "message_start":
-            message = entry(chunk, "message")
+            message = members(entry(chunk, "message"))
             self._head(message)
-            self.raw = dict(plain(entry(message, "usage")) or {})
+            self.raw = dict(plain(message.get("usage")) or {})
         elif kind == "message_delta":
             told = plain(entry(chunk, "usage")) or {}
             self.raw = {**(self.raw or {}), **{name: value for name, value in told.items() if value is not None}}
-            self._finish(entry(chunk, "delta"))
+            self._finish(members(entry(chunk, "delta")))
             self.complete = True
 
-    def _head(self, body: Any) -> None:
-        self.response_id = text(entry(body, "id"))
-        self.model = text(entry(body, "model"))
+    def _head(self, told: Any) -> None:
+        self.response_id = text(told.get("id"))
+        self.model = text(told.get("model"))
 
-    def _finish(self, body: Any) -> None:
-        reason = text(entry(body, "stop_reason"))
+    def _finish(self, told: Any) -> None:
+        reason = text(told.get("stop_reason"))
         if reason is not None:
             self.finish_reasons[0] = reason
 
@@ -260,10 +293,11 @@ class Messages(Reply):
 
 def _visible(choice: Any) -> bool:
     """Whether a chunk's choice holds answer that a user would see, or a tool call."""
-    delta = entry(choice, "delta")
-    if delta is None:
-        return bool(entry(choice, "text"))
-    content = entry(delta, "content")
+    said = choice.get("delta")
+    if said is None:
+        return bool(choice.get("text"))
+    delta = members(said)
+    content = delta.get("content")
     if isinstance(content, list):  # Mistral's: thinking stands among the parts
         return any(entry(part, "type") != "thinking" for part in content)
-    return bool(content or entry(delta, "tool_calls") or entry(delta, "refusal"))
+    return bool(content or delta.get("tool_calls") or delta.get("refusal"))

@@ -5,7 +5,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING
 
-from opentelemetry import _logs, context, trace
+from opentelemetry import _logs, trace
 from opentelemetry._logs import Logger, LoggerProvider
 from opentelemetry.context import Context
 from opentelemetry.trace import ProxyTracerProvider, Tracer, TracerProvider
@@ -74,6 +74,8 @@ class Runtime:
 
     def kept(self, ctx: Context) -> float | None:
         """Probability that a trace is kept which begins in that context, or began with its span; None: unknown."""
+        if not ctx:
+            return self._kept
         span = trace.get_current_span(ctx)
         present = span.get_span_context()
         began_here = not present.is_valid or (not present.is_remote and getattr(span, "parent", present) is None)
@@ -133,11 +135,9 @@ def active() -> Runtime | None:
     return _active
 
 
-def measuring() -> Runtime | None:
-    """The same for calls of client libraries; None also where the application suppresses instrumentation."""
-    if _active is None or context.get_value("suppress_instrumentation"):
-        return None
-    return _active
+def measuring(ctx: Context) -> Runtime | None:
+    """The same for calls of client libraries in that context; None also where it suppresses instrumentation."""
+    return None if ctx and ctx.get("suppress_instrumentation") else _active
 
 
 def activate(runtime: Runtime | None) -> None:

@@ -51,8 +51,12 @@ _NOTHING: Final = Scope()
 
 def current_scope(ctx: Context | None = None) -> Scope:
     """The scope of that context (None: the current one): this process's own, else what baggage brought along."""
-    own = context.get_value(_KEY, ctx)
-    if isinstance(own, Scope):
+    if ctx is None:
+        ctx = context.get_current()
+    if not ctx:
+        return _NOTHING
+    own = ctx.get(_KEY)
+    if own.__class__ is Scope:
         return own
     brought = baggage.get_all(ctx)
     return _from_baggage(brought) if brought else _NOTHING

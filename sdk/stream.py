@@ -19,9 +19,29 @@ class Chunks:
         self._source = source
         self._call = call
 
-    def __iter__(self) -> "Chunks":
-        """Itself."""
-        return self
+    def __iter__(self) -> Iterator[Any]:
+        """The same, for less a chunk. Left before its end it ends nothing: the caller may come back for the rest."""
+        call = self._call
+        try:
+            if call.stopped:
+                yield next(self)
+            # A loop without a call of ours for most of what passes: chunks that are only more of the answer.
+            for chunk in self._source:
+                is_more = call.is_more
+                if is_more is not None and is_more(chunk):
+                    yield chunk
+                elif not call.chunk(chunk):
+                    yield chunk
+                    if call.stopped:
+                        yield next(self)
+        except StopIteration:
+            return
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            call.end(error)
+            raise
+        call.end()
 
     def __next__(self) -> Any:
         """The next chunk that is the caller's."""
@@ -38,7 +58,8 @@ class Chunks:
             except BaseException as error:
                 self._call.end(error)
                 raise
-            if not self._call.chunk(chunk):
+            is_more = self._call.is_more
+            if (is_more is not None and is_more(chunk)) or not self._call.chunk(chunk):
                 return chunk
 
     def close(self) -> None:
@@ -82,7 +103,8 @@ class AsyncChunks:
             except BaseException as error:  # also CancelledError: the task that reads was cancelled
                 self._call.end(error)
                 raise
-            if not self._call.chunk(chunk):
+            is_more = self._call.is_more
+            if (is_more is not None and is_more(chunk)) or not self._call.chunk(chunk):
                 return chunk
 
     async def aclose(self) -> None:
@@ -139,7 +161,9 @@ def observe(stream: Any, call: Call, *, asynchronous: bool) -> None:
     """
     # The iterator is made anew from a copy: a generator that refers to the stream itself would form a cycle with it,
     # and a dropped stream would end, and give its connection back, whenever the garbage collector comes by.
-    twin = copy.copy(stream)
+    kind: Any = type(stream)
+    twin = object.__new__(kind)
+    twin.__dict__.update(stream.__dict__)
     twin.__dict__.pop("_iterator", None)
     source = twin.__stream__()
     stream._iterator = AsyncChunks(source, call) if asynchronous else Chunks(source, call)

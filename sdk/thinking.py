@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from thinkmeter.sdk.asked import at, entry
+from thinkmeter.sdk.asked import at, entry, members
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.interactions import Interactions
 from thinkmeter.sdk.replies import Messages, Reply, Responses
@@ -27,7 +27,7 @@ class Thinking:
 
     def __init__(self, kind: type[Reply]) -> None:
         """Read that API."""
-        self._read_chunk, self._read_whole = next((_API[base] for base in kind.__mro__ if base in _API), _CHAT)
+        self._read_chunk, self._read_whole = _API.get(kind) or _readers(kind)
         self.resumes = self._read_chunk is not _chat_chunk
         self._reflection: Reflection | None = None
         self._bytes = 0
@@ -66,39 +66,40 @@ class Thinking:
 
 
 def _chat_chunk(chunk: Any) -> Any:
-    choices = entry(chunk, "choices")
+    told = members(chunk)
+    choices = told.get("choices")
     if not choices:
         return None if choices is not None else at(chunk, ("contentBlockDelta", "delta", "reasoningContent", "text"))
-    delta = entry(choices[0], "delta")
-    # Not `getattr`: pydantic takes microseconds to say that a field is absent, and nearly always these are.
-    models = (getattr(delta, "__dict__", None), getattr(delta, "__pydantic_extra__", None))
-    for fields in (delta,) if isinstance(delta, dict) else models:
-        if fields:
-            shown = fields.get("reasoning_content") or fields.get("reasoning")
-            if shown:
-                return shown
-            content = fields.get("content")
-            if content.__class__ is list:
-                return "".join(_parts(content))
-    return None
+    delta = members(entry(choices[0], "delta"))
+    shown = delta.get("reasoning_content") or delta.get("reasoning")
+    if shown:
+        return shown
+    content = delta.get("content")
+    return "".join(_parts(content)) if content.__class__ is list else None
 
 
 def _chat_whole(body: Any) -> Iterable[Any]:
-    for choice in entry(body, "choices") or ():
-        message = entry(choice, "message")
-        yield entry(message, "reasoning_content") or entry(message, "reasoning")
-        yield from _parts(entry(message, "content"))
-    for block in at(body, ("output", "message", "content")) or ():  # Bedrock's
-        yield at(block, ("reasoningContent", "reasoningText", "text"))
+    found: list[Any] = []
+    told = members(body)
+    for choice in told.get("choices") or ():
+        message = members(entry(choice, "message"))
+        found.append(message.get("reasoning_content") or message.get("reasoning"))
+        content = message.get("content")
+        if content.__class__ is list:
+            found += _parts(content)
+    output = told.get("output")
+    if output is not None:  # Bedrock's
+        for block in at(output, ("message", "content")) or ():
+            found.append(at(block, ("reasoningContent", "reasoningText", "text")))
+    return found
 
 
 def _parts(content: Any) -> Iterable[str]:
     """Mistral's: thinking stands among the parts of the content."""
-    if isinstance(content, list):
-        for part in content:
-            if entry(part, "type") == "thinking":
-                inner = entry(part, "thinking")
-                yield inner if isinstance(inner, str) else "".join(str(entry(i, "text") or "") for i in inner or ())
+    for part in content:
+        if entry(part, "type") == "thinking":
+            inner = entry(part, "thinking")
+            yield inner if isinstance(inner, str) else "".join(str(entry(i, "text") or "") for i in inner or ())
 
 
 def _responses_chunk(chunk: Any) -> Any:
@@ -157,3 +158,8 @@ _API: Final[dict[type[Reply], tuple[Callable[[Any], Any], Callable[[Any], Iterab
     Interactions: (_interactions_chunk, _interactions_whole),
 }
 """How each API shows thinking; what is not named here reads like chat completions."""
+
+
+def _readers(kind: type[Reply]) -> tuple[Callable[[Any], Any], Callable[[Any], Iterable[Any]]]:
+    """How the API of that class of replies shows thinking, looked up once."""
+    return _API.setdefault(kind, next((_API[base] for base in kind.__mro__ if base in _API), _CHAT))

@@ -75,19 +75,18 @@ class Usage:
 
     def attributes(self) -> dict[str, AttributeValue]:
         """The same as span attributes; what is unknown is absent."""
-        found: dict[str, AttributeValue] = {names.THINKING_SOURCE: self.source}
-        for name, value in (
-            (names.INPUT_TOKENS, self.input),
-            (names.OUTPUT_TOKENS, self.output),
-            (names.REASONING_OUTPUT_TOKENS, self.thinking),
-            (names.CACHE_READ_INPUT_TOKENS, self.cache_read),
-            (names.CACHE_WRITE_INPUT_TOKENS, self.cache_write),
-            (names.CACHE_WRITE_1H_TOKENS, self.cache_write_1h),
-            (names.USAGE_COST_USD, self.cost_usd),
-            (names.SERVICE_TIER, self.service_tier),
-        ):
-            if value is not None:
-                found[name] = value
+        every: dict[str, AttributeValue | None] = {
+            names.THINKING_SOURCE: self.source,
+            names.INPUT_TOKENS: self.input,
+            names.OUTPUT_TOKENS: self.output,
+            names.REASONING_OUTPUT_TOKENS: self.thinking,
+            names.CACHE_READ_INPUT_TOKENS: self.cache_read,
+            names.CACHE_WRITE_INPUT_TOKENS: self.cache_write,
+            names.CACHE_WRITE_1H_TOKENS: self.cache_write_1h,
+            names.USAGE_COST_USD: self.cost_usd,
+            names.SERVICE_TIER: self.service_tier,
+        }
+        found: dict[str, AttributeValue] = {name: value for name, value in every.items() if value is not None}
         if self.raw:
             found[names.USAGE_RAW] = _encode(self.raw)
         return found
@@ -121,7 +120,8 @@ def chat_usage(raw: Raw, *, thinking_apart: bool = False, thinking_untold: bool 
     """
     prompt, completion = whole(raw.get("prompt_tokens")), whole(raw.get("completion_tokens"))
     total = whole(raw.get("total_tokens"))
-    thinking = whole(at(raw, ("completion_tokens_details", "reasoning_tokens")))
+    details = raw.get("completion_tokens_details")
+    thinking = whole(entry(details, "reasoning_tokens")) if details else None
     if thinking is None:
         thinking = whole(raw.get("reasoning_tokens"))
     usage = Usage(prompt, completion, thinking, "missing" if thinking is None else "provider", raw=raw)
@@ -131,10 +131,12 @@ def chat_usage(raw: Raw, *, thinking_apart: bool = False, thinking_untold: bool 
         elif thinking is None and thinking_untold and total is not None and total >= prompt + completion:
             usage.thinking, usage.source = total - prompt - completion, "derived"
             usage.output = total - prompt
-    usage.cache_read = whole(at(raw, ("prompt_tokens_details", "cached_tokens")))
+    details = raw.get("prompt_tokens_details")
+    if details:
+        usage.cache_read = whole(entry(details, "cached_tokens"))
+        usage.cache_write = whole(entry(details, "cache_write_tokens"))
     if usage.cache_read is None:
         usage.cache_read = whole(raw.get("prompt_cache_hit_tokens"))
-    usage.cache_write = whole(at(raw, ("prompt_tokens_details", "cache_write_tokens")))
     if costs:
         usage.cost_usd = _reported_cost_usd(raw)
     return usage

@@ -2,18 +2,17 @@
 
 import sys
 import urllib.parse
-import uuid
 from collections.abc import Iterator
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.commandline import Run, Told
+from tests.databases import Databases, drop, new_address
 from tests.real_data import real_data as real_data
 from thinkmeter.__main__ import main
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 
 @pytest.fixture(scope="session")
@@ -26,17 +25,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
 @pytest.fixture
 def empty_database(store: EmbeddedStore) -> Iterator[StoreAddress]:
     """An address whose database does not exist yet."""
-    address = store.address.with_database(f"test_{uuid.uuid4().hex}")
+    address = new_address(store.address)
     yield address
-    with connect(address, database="") as client:
-        client.command("DROP DATABASE IF EXISTS {name:Identifier}", {"name": address.database})
+    drop(address)
+
+
+@pytest.fixture(scope="session")
+def databases(store: EmbeddedStore) -> Databases:
+    """Where databases come from."""
+    return Databases(store.address)
 
 
 @pytest.fixture
-def database(empty_database: StoreAddress) -> StoreAddress:
+def database(databases: Databases) -> Iterator[StoreAddress]:
     """A database with the newest schema and no rows."""
-    migrate(empty_database)
-    return empty_database
+    address = databases.take()
+    yield address
+    databases.give_back(address)
 
 
 @pytest.fixture

@@ -23,8 +23,14 @@ def settle_calls(client: Client) -> int:
     client.command(statement(__package__, "settle_start"), parameters=run)
     while _inserted(client, "settle_spread", run):
         pass  # what was found may share responses with yet others; nearly always nothing does
+    [(tangled, lacking)] = client.query(statement(__package__, "settle_ways"), parameters=run).result_rows
     version = {"version": dt.datetime.now(dt.UTC)}
-    client.command(statement(__package__, "settle_calls"), parameters=version)
+    ways = {
+        "identities": "call_identities" if tangled else "lone_identities",
+        # whether two spans are one call depends on who is whose ancestor
+        "lineage": "span_lineage" if tangled or lacking else "no_lineage",
+    }
+    client.command(statement(__package__, "settle_calls"), parameters={**version, **ways})
     client.command(statement(__package__, "settle_removals"), parameters=version)
     client.command(
         statement(__package__, "settle_mark"),

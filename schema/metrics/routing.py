@@ -1,9 +1,8 @@
 """Routing: what tiers save over sending all requests to one, and whether they enter at the tier that they need."""
 
 import math
+from statistics import NormalDist
 from typing import Any, Final
-
-from scipy.stats import norm
 
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
@@ -57,7 +56,7 @@ def routing(cells: Cells, policy: Policy) -> Estimate:
             n, f"{top} of {policy.min_requests} attempts at tier 3 whose cost is known", detail
         )
     saving = means[3][0] - actual[0]
-    half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * math.sqrt(means[3][1] + actual[1])
+    half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(means[3][1] + actual[1])
     detail["saved_usd"] = saving * whole
     return Estimate(saving, saving - half, saving + half, n, State.OK, {**detail, "confounded": True})
 

@@ -2,14 +2,15 @@
 
 Every function takes parallel arrays: `values`, `counts` (how many items have that value and weight) and `weights`
 (of one item: 1 / probability that it was kept or chosen). With weights of 1 they are the ordinary statistics.
+
+scipy.stats and statsmodels are loaded by the functions that need them: it takes more than a second, which a process
+that computes no interval, or none yet, does not wait for.
 """
 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
-from statsmodels.stats.proportion import proportion_confint
 
 CONFIDENCE: Final = 0.95
 DRAWS: Final = 2_000
@@ -44,6 +45,8 @@ def effective_size(counts: Floats, weights: Floats) -> float:
 
 def wilson(share: float, size: float) -> Interval:
     """Wilson's interval of a share seen in `size` items, which may be an effective size."""
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(share * size, size, alpha=1 - CONFIDENCE, method="wilson")
     return Interval(min(float(low), share), max(float(high), share))
 
@@ -71,6 +74,8 @@ def quantile_interval(share: float, values: Floats, counts: Floats, weights: Flo
 
     An end is None where the sample is too small for any of its values to bound that side.
     """
+    from scipy.stats import binom
+
     order = np.argsort(values, kind="stable")
     size = effective_size(counts, weights)
     whole = int(np.floor(size + 1e-9))

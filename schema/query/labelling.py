@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from clickhouse_connect.driver.client import Client
 from numpy.typing import NDArray
-from statsmodels.stats.inter_rater import cohens_kappa
 
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.statistics import Interval, wilson
@@ -158,6 +157,8 @@ def agreement(
 
 
 def _agreement(pair: tuple[str, str], table: NDArray[Any]) -> Agreement:
+    from statsmodels.stats.inter_rater import cohens_kappa  # takes a second to load, which other readers need not
+
     n, agreed = int(table.sum()), int(np.trace(table))
     varied = (table.sum(axis=0) > 0).all() and (table.sum(axis=1) > 0).all()
     kappa = float(cohens_kappa(table, return_results=False)) if varied else None

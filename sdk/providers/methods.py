@@ -176,7 +176,8 @@ class Methods:
         Raises:
             ThinkingBudgetExceeded: the one exception that may reach the caller.
         """
-        runtime = measuring()
+        outside = context.get_current()
+        runtime = measuring(outside)
         if runtime is None:
             return None, args, kwargs
         refusal: guard.ThinkingBudgetExceeded | None = None
@@ -194,7 +195,7 @@ class Methods:
             if refusal is None:
                 changed = self.extend(opening, runtime, changed)
                 # The span is started last: whatever fails before leaves none open.
-                call = Call(runtime, opening.reply, opening.asked, opening.server, opening.body)
+                call = Call(runtime, opening.reply, opening.asked, opening.server, opening.body, outside)
                 if changed is arguments:
                     return call, args, kwargs
                 # What was passed by position still is: another wrapper below may count on it.

@@ -7,21 +7,20 @@ resources and raw responses alike, and every subclass of client (Azure, Bedrock,
 import copy
 import inspect
 import sys
-import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
 import wrapt
 from opentelemetry import context
+from opentelemetry.context import Context
 
 from thinkmeter.sdk import guard
 from thinkmeter.sdk.asked import Asked, text
 from thinkmeter.sdk.body import watch
 from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import Endpoint, endpoint_of
-from thinkmeter.sdk.health import contained, warn
+from thinkmeter.sdk.health import FAULTS, contained, warn
 from thinkmeter.sdk.providers.library import ChangedError, Place, place
 from thinkmeter.sdk.replies import Chat, Reply
 from thinkmeter.sdk.runtime import Runtime, active, measuring
@@ -35,27 +34,10 @@ RAW_HEADER: Final = "X-Stainless-Raw-Response"
 """Set by `with_raw_response` and `with_streaming_response`: the caller reads the HTTP response by itself."""
 REFUSED: Final = frozenset({400, 422})
 """Statuses with which a server that is strict about parameters refuses one that it does not know."""
-
-
-@dataclass(slots=True)
-class _Sent:
-    """One call on its way.
-
-    Attributes:
-        call: its span.
-        args: positional arguments, as passed on.
-        kwargs: keyword arguments, as passed on.
-        raw: whether the caller reads the HTTP response by itself.
-        asked_usage: whether we added `stream_options`.
-        read: whether the reply was read already, on its way through the library's own parser.
-    """
-
-    call: Call
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    raw: bool = False
-    asked_usage: bool = False
-    read: bool = False
+SERVERS: Final = 256
+"""Base URLs that are remembered."""
+_Sent = tuple[Call, tuple[Any, ...], dict[str, Any]]
+"""One call on its way: its span, and the arguments as they are passed on."""
 
 
 class Stainless:
@@ -67,7 +49,8 @@ class Stainless:
         self.module = f"{package}._base_client"
         self._routes = routes
         self._refusing: set[str] = set()
-        self._servers: weakref.WeakKeyDictionary[Any, tuple[Any, str, int | None]] = weakref.WeakKeyDictionary()
+        self._servers: dict[int, tuple[Any, tuple[str, int | None]]] = {}
+        self._by_itself: dict[type[Any], bool] = {}
         self._streams: tuple[type[Any], ...] = ()
         self._async_streams: tuple[type[Any], ...] = ()
         self._raw: tuple[type[Any], ...] = ()
@@ -116,20 +99,21 @@ class Stainless:
         sent = self._begin(client, args, kwargs)
         if sent is None:
             return wrapped(*args, **kwargs)
-        token = context.attach(sent.call.context)
+        call, sent_args, sent_kwargs = sent
+        token = context.attach(call.context)
         try:
             try:
-                result = wrapped(*sent.args, **sent.kwargs)
+                result = wrapped(*sent_args, **sent_kwargs)
             except Exception as error:
-                if not self._refuses_usage(sent, client, error):
+                if not self._refuses_usage(call, client, error):
                     raise
                 result = wrapped(*args, **kwargs)
         except BaseException as error:
-            sent.call.end(error)
+            call.end(error)
             raise
         finally:
             context.detach(token)
-        self._deliver(sent, result)
+        self._deliver(call, result)
         return result
 
     async def _async_request(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -137,20 +121,21 @@ class Stainless:
         sent = self._begin(client, args, kwargs)
         if sent is None:
             return await wrapped(*args, **kwargs)
-        token = context.attach(sent.call.context)
+        call, sent_args, sent_kwargs = sent
+        token = context.attach(call.context)
         try:
             try:
-                result = await wrapped(*sent.args, **sent.kwargs)
+                result = await wrapped(*sent_args, **sent_kwargs)
             except Exception as error:
-                if not self._refuses_usage(sent, client, error):
+                if not self._refuses_usage(call, client, error):
                     raise
                 result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            sent.call.end(error)
+            call.end(error)
             raise
         finally:
             context.detach(token)
-        self._deliver(sent, result)
+        self._deliver(call, result)
         return result
 
     def _begin(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Sent | None:
@@ -159,11 +144,11 @@ class Stainless:
         Raises:
             ThinkingBudgetExceeded: the one exception that may reach the caller.
         """
-        runtime = measuring()
+        outside = context.get_current()
+        runtime = measuring(outside)
         if runtime is None:
             return None
-        refusal: guard.ThinkingBudgetExceeded | None = None
-        with contained("preparing a call"):
+        try:
             options = args[1] if len(args) > 1 else kwargs["options"]
             kind = self._routes.get(options.url.partition("?")[0].strip("/"))
             if kind is None or options.method.lower() != "post":
@@ -171,56 +156,58 @@ class Stainless:
             body = _body(options)
             asked = Asked(text(body.get("model")) or "", stream=bool(kwargs.get("stream", False)))
             kind.shape.read(body, asked)
-            excessive = guard.exceeds(asked, runtime.settings)
+            excessive = asked.budget_tokens is not None and guard.exceeds(asked, runtime.settings)
             if not excessive or runtime.settings.on_exceed != "raise":
-                return self._send(runtime, client, kind, options, asked, args, kwargs, clamp=excessive)
+                changed = _clamped(options, asked, runtime) if excessive else options
+                return self._send(runtime, outside, client, kind, options, changed, body, asked, args, kwargs)
             refusal = guard.refusal(asked, runtime.settings)
-        if refusal is not None:
-            raise refusal
-        return None
+        except Exception as error:  # noqa: BLE001 (`contained`, without the calls that it takes)
+            FAULTS.add("preparing a call", error)
+            return None
+        raise refusal
 
     def _send(
         self,
         runtime: Runtime,
+        outside: Context,
         client: Any,
         kind: type[Reply],
         options: Any,
+        changed: Any,
+        body: dict[str, Any],
         asked: Asked,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        *,
-        clamp: bool,
     ) -> _Sent:
         """Change what has to be changed in copies of the caller's objects, and start the call."""
-        host, port = self._server(client)
-        endpoint = endpoint_of(host, asked.model, type(client).__name__)
-        raw = _is_raw(options)
-        changed = _clamped(options, asked, runtime) if clamp and runtime.settings.on_exceed == "clamp" else options
+        url = client._base_url
+        known = self._servers.get(id(url))
+        server = known[1] if known is not None else self._server(url)
+        endpoint = endpoint_of(server[0], asked.model, type(client).__name__)
+        headers = options.headers
+        # nearly always a dictionary, told faster
+        raw = isinstance(headers, (dict, Mapping)) and RAW_HEADER in headers
         with_usage = None
-        if asked.stream and not raw:
-            with_usage = self._with_usage(runtime, kind, changed, endpoint, host)
+        if asked.stream and not raw and runtime.settings.stream_usage:
+            with_usage = self._with_usage(kind, changed, endpoint, server[0])
         # The span is started last: whatever fails before leaves none open.
-        call = Call(runtime, kind(endpoint), asked, (host, port), _body(options))
-        sent = _Sent(call, args, kwargs, raw, with_usage is not None)
+        call = Call(runtime, kind(endpoint), asked, server, body, outside)
         if with_usage is not None:
             changed = with_usage
-            call.hide_extra_chunk()
+            call.hides = True
         elif not raw and not asked.stream and callable(options.post_parser):
             changed = copy.copy(changed)
-            changed.post_parser = _reading(options.post_parser, sent)
-        if changed is options:
-            return sent
-        if len(args) > 1:
-            sent.args = (args[0], changed, *args[2:])
-        else:
-            sent.kwargs = {**kwargs, "options": changed}
-        return sent
+            changed.post_parser = _reading(options.post_parser, call)
+        if changed is not options:
+            if len(args) > 1:
+                args = (args[0], changed, *args[2:])
+            else:
+                kwargs = {**kwargs, "options": changed}
+        return call, args, kwargs
 
-    def _with_usage(
-        self, runtime: Runtime, kind: type[Reply], options: Any, endpoint: Endpoint, host: str
-    ) -> Any | None:
+    def _with_usage(self, kind: type[Reply], options: Any, endpoint: Endpoint, host: str) -> Any | None:
         """A copy of the options that asks for a stream's usage; None: it comes unasked, or must not be asked for."""
-        if not (runtime.settings.stream_usage and issubclass(kind, Chat) and endpoint.takes_stream_usage):
+        if not (issubclass(kind, Chat) and endpoint.takes_stream_usage):
             return None
         json, extra = options.json_data, options.extra_json
         if host in self._refusing or not isinstance(json, dict) or "stream_options" in (extra or ()):
@@ -233,21 +220,20 @@ class Stainless:
         changed.json_data = {**json, "stream_options": {**present, "include_usage": True}}
         return changed
 
-    def _refuses_usage(self, sent: _Sent, client: Any, error: Exception) -> bool:
+    def _refuses_usage(self, call: Call, client: Any, error: Exception) -> bool:
         """Whether a server refused the request for what we added: then it goes out as the caller wrote it."""
         refused = False
         with contained("reading a refusal"):
-            if sent.asked_usage and getattr(error, "status_code", None) in REFUSED and "stream_options" in str(error):
-                host, _ = self._server(client)
+            if call.hides and getattr(error, "status_code", None) in REFUSED and "stream_options" in str(error):
+                host, _ = self._server(client._base_url)
                 self._refusing.add(host)
                 warn("%s does not take stream_options; the usage of its streams stays unknown", host)
                 refused = True
         return refused
 
-    def _deliver(self, sent: _Sent, result: Any) -> None:
+    def _deliver(self, call: Call, result: Any) -> None:
         """Read the result, now or as the caller reads it."""
-        call = sent.call
-        with contained("reading a result"):
+        try:
             while isinstance(result, wrapt.BaseObjectProxy):  # another instrumentation's, around what it reads in turn
                 result = result.__wrapped__
             if call.asked.stream:
@@ -258,22 +244,26 @@ class Stainless:
                     observe(result, call, asynchronous=True)
                     return
             response = result.http_response if isinstance(result, self._raw) else result
-            if hasattr(type(response), "iter_bytes"):
+            kind = type(response)
+            by_itself = self._by_itself.get(kind)
+            if by_itself is None:
+                by_itself = self._by_itself[kind] = hasattr(kind, "iter_bytes")
+            if by_itself:
                 watch(response, call, streamed=call.asked.stream)
                 return
-            if not sent.read:
+            if not call.read:
                 call.whole(result)
-            call.end()
-            return
+        except Exception as error:  # noqa: BLE001 (see above)
+            FAULTS.add("reading a result", error)
         call.end()
 
-    def _server(self, client: Any) -> tuple[str, int | None]:
+    def _server(self, url: Any) -> tuple[str, int | None]:
         """Host and port of a client's base URL."""
-        url = client._base_url
-        known = self._servers.get(client)
-        if known is None or known[0] is not url:
-            known = self._servers[client] = (url, url.host, url.port)
-        return known[1], known[2]
+        if len(self._servers) >= SERVERS:
+            self._servers.clear()
+        server: tuple[str, int | None] = (url.host, url.port)
+        self._servers[id(url)] = (url, server)  # which keeps it alive: no other gets that id
+        return server
 
 
 def _bypassing(base: type[Any], wrapper: Any) -> list[type[Any]]:
@@ -298,7 +288,9 @@ def _body(options: Any) -> dict[str, Any]:
 
 
 def _clamped(options: Any, asked: Asked, runtime: Runtime) -> Any:
-    """A copy of the options with the budget at the cap."""
+    """A copy of the options with the budget at the cap, where that is wanted."""
+    if runtime.settings.on_exceed != "clamp":
+        return options
     changed = copy.copy(options)
     extra = options.extra_json
     where = "extra_json" if extra and asked.budget_path and asked.budget_path[0] in extra else "json_data"
@@ -306,18 +298,11 @@ def _clamped(options: Any, asked: Asked, runtime: Runtime) -> Any:
     return changed
 
 
-def _is_raw(options: Any) -> bool:
-    """Whether the caller reads the HTTP response by itself."""
-    headers = options.headers
-    return isinstance(headers, (dict, Mapping)) and RAW_HEADER in headers  # nearly always a dictionary, told faster
-
-
-def _reading(parser: Any, sent: _Sent) -> Any:
+def _reading(parser: Any, call: Call) -> Any:
     """The library's own parser of the reply, which may raise on a reply that was billed: read before it."""
 
     def read(reply: Any) -> Any:
-        sent.call.whole(reply)
-        sent.read = True
+        call.whole(reply)
         return parser(reply)
 
     return read

@@ -10,13 +10,14 @@ from pathlib import Path
 from queue import Queue
 
 START_TIMEOUT_S = 180
+ANY_PORTS = ("--store-port", "0", "--otlp-http-port", "0", "--otlp-grpc-port", "0", "--dashboard-port", "0")
 
 
 class Up:
     """A running `thinkmeter up` in a process of its own, and what it said so far."""
 
     def __init__(self, data: Path, *options: str) -> None:
-        ports = ["--store-port", "0", "--otlp-http-port", "0", *options]
+        ports = [*ANY_PORTS, *options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "thinkmeter", "up", "--data", str(data), *ports],
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from tests.alerts.traffic import insert_settled
 from tests.collector.otlp import SECOND, span_of, traces
 from tests.commands.running import up
 from thinkmeter.schema import attributes as names
-from thinkmeter.schema.store.client import connect
+from thinkmeter.schema.store.client import ADDRESS_FILE, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
 
@@ -70,7 +70,7 @@ def test_a_runaway_reaches_both_channels_within_seconds_of_its_arrival_and_so_do
         (tmp_path / "thinkmeter.toml").write_text(
             CONFIGURATION.format(resolve_after_s=RESOLVE_AFTER_S, slack=team.url, pagerduty=oncall.url)
         )
-        with up(data, "--config", str(tmp_path / "thinkmeter.toml"), "--dashboard-port", "0") as running:
+        with up(data, "--config", str(tmp_path / "thinkmeter.toml")) as running:
             running.wait_for("ready")
             url = running.url("OTLP/HTTP")
             send(url, 1, "calm", 250)
@@ -85,6 +85,8 @@ def test_a_runaway_reaches_both_channels_within_seconds_of_its_arrival_and_so_do
             assert time.monotonic() - arrived < RESOLVE_AFTER_S + 5
             running.process.terminate()
             assert running.process.wait(30) == 0
+            assert running.errors() == ""
+        assert not (data / ADDRESS_FILE).exists()
         assert incidents(oncall) == {"default/runaway/planted": ["resolved"]}
         assert ["planted" in message["text"] for message in team.taken] == [True, True]
         assert team.refused == oncall.refused == []

@@ -2,15 +2,18 @@
 
 import dataclasses
 import datetime as dt
+import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.dashboards.traffic import Traffic
+from tests.waiting import wait_for
 from thinkmeter.dashboards.process import DashboardProcess
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -23,6 +26,18 @@ FLAGS = [
 ]  # fmt: skip
 PATIENCE_MS: Final = 90_000
 """How long a browser waits for what has to appear; the machine may be busy."""
+
+TELLING_MODULES: Final = """
+import sys, threading, time
+from pathlib import Path
+here = Path(__file__).parent
+def tell():
+    while not (here / "asked").exists():
+        time.sleep(0.05)
+    (here / "part").write_text("\\n".join(sys.modules))
+    (here / "part").rename(here / "modules")
+threading.Thread(target=tell, daemon=True).start()
+"""
 
 # Streamlit asks for these beside a page that has an address of its own, and does without them
 EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
@@ -50,10 +65,34 @@ def filled(store: EmbeddedStore) -> Iterator[Filled]:
 
 
 @pytest.fixture(scope="session")
-def dashboard(filled: Filled) -> Iterator[DashboardProcess]:
+def _telling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the dashboard says what it has imported, in `modules`, once there is a file `asked`."""
+    folder = tmp_path_factory.mktemp("telling")
+    (folder / "sitecustomize.py").write_text(TELLING_MODULES)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dashboard(filled: Filled, _telling: Path) -> Iterator[DashboardProcess]:
     """A dashboard on the traffic, running."""
-    with DashboardProcess(filled.address, 0) as running:
-        yield running
+    running = DashboardProcess(filled.address, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(_telling), prepend=os.pathsep)
+        running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def imported(_telling: Path) -> Callable[[], set[str]]:
+    """Names of all modules of the dashboard's process, as it is when this is called."""
+
+    def ask() -> set[str]:
+        (_telling / "asked").touch()
+        wait_for((_telling / "modules").exists)
+        return set((_telling / "modules").read_text().splitlines())
+
+    return ask
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,21 +20,6 @@ from thinkmeter.schema.store.client import StoreAddress
 
 NOWHERE = StoreAddress("127.0.0.1", 1)
 PATIENCE_S = 30.0
-
-# The dashboard's own process, with a thread in it that says what was imported once it is asked to.
-SHOWING_MODULES = """
-import sys, threading, time
-from pathlib import Path
-from thinkmeter.dashboards import server
-asked, told = map(Path, sys.argv[1:])
-def tell():
-    while not asked.exists():
-        time.sleep(0.05)
-    told.with_suffix(".part").write_text("\\n".join(sys.modules))
-    told.with_suffix(".part").rename(told)
-threading.Thread(target=tell, daemon=True).start()
-server.main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -65,24 +50,18 @@ def wait_until_gone(pid: int) -> None:
         time.sleep(0.02)
 
 
-def test_it_starts_on_a_free_port_and_keeps_it() -> None:
-    process = DashboardProcess(NOWHERE, 0)
-    assert not process.running
-    process.start()
-    try:
-        first, port = process.pid, process.port
-        assert port
-        assert answers(f"{process.url}/_stcore/health") == b"ok"
-        process.stop()
-        assert not process.running
-        assert first is not None
-        wait_until_gone(first)
-        process.start()
-        assert process.port == port
-        assert answers(f"{process.url}/_stcore/health") == b"ok"
-    finally:
-        process.stop()
-        process.stop()
+def test_it_starts_on_a_free_port_and_keeps_it(named: DashboardProcess) -> None:
+    first, port = named.pid, named.port
+    assert first is not None
+    assert port
+    assert answers(f"{named.url}/_stcore/health") == b"ok"
+    named.stop()
+    named.stop()
+    assert not named.running
+    wait_until_gone(first)
+    named.start()
+    assert named.port == port
+    assert answers(f"{named.url}/_stcore/health") == b"ok"
 
 
 def test_it_is_ready_while_there_is_a_store_to_read(dashboard: DashboardProcess, named: DashboardProcess) -> None:
@@ -160,31 +139,10 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 
 
 def test_only_the_package_is_imported_and_no_folder_of_it_by_its_bare_name(
-    page: Page, filled: Filled, tmp_path: Path
+    page: Page, dashboard: DashboardProcess, imported: Callable[[], set[str]]
 ) -> None:
-    asked, told = tmp_path / "asked", tmp_path / "told"
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-c", SHOWING_MODULES, str(asked), str(told)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        process = DashboardProcess(filled.address, 0)
-        process._order(child)
-        port = int(child.stdout.readline())
-        page.goto(f"http://127.0.0.1:{port}/requests")
-        expect(page.get_by_test_id("stDataFrame")).to_be_visible()
-        asked.touch()
-        deadline = time.monotonic() + PATIENCE_S
-        while not told.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        child.stdin.close()
-        child.wait(PATIENCE_S)
-        child.stdout.close()
-    modules = set(told.read_text().splitlines())
+    page.goto(f"{dashboard.url}/requests")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    modules = imported()
     assert "thinkmeter.dashboards.views.requests" in modules
     assert modules.isdisjoint({"schema", "sdk", "collector", "alerts", "dashboards"})
