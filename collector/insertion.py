@@ -45,8 +45,10 @@ DURABLE: Final[Settings] = {
     "fsync_part_directory": 1,
     # what is inserted comes as one file and not as three a column, each of which would be synced and buffered by itself
     "min_bytes_for_wide_part": 64 * 1024 * 1024,
+    # a row is merged half as often, for a few parts more that a query reads
+    "merge_selector_base": 10,
 }
-"""Settings of a table: what an insert acknowledges is on the disk."""
+"""Settings of the embedded store's tables: what an insert acknowledges is on the disk, at the least work."""
 
 REFUSED_CODES: Final = frozenset(
     {

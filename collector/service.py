@@ -1,5 +1,7 @@
 """The collector as a whole: door, spool and writers, started and stopped in the right order."""
 
+import contextlib
+import ctypes
 import gc
 import logging
 from collections.abc import Sequence
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 
 WORKERS = 2
 """Threads that read bodies: the work holds Python's lock, so more would only hold more memory."""
+M_MMAP_THRESHOLD = -3
+"""glibc's number of the option."""
+LARGE_BLOCK_BYTES = 1024 * 1024
 ABANDON_S = 10.0
 """A writer that is in the middle of something ends with it; one that waits for a store ends at once."""
 
@@ -104,6 +109,7 @@ class Collector:
             # What is loaded by now stays; the collector of cycles need not walk through it for every large request.
             gc.collect()
             gc.freeze()
+            _give_back_large_blocks()
             self._running = started.pop_all()
         log.info("OTLP/HTTP on port %d, OTLP/gRPC on port %d", self.http_port, self.grpc_port)
 
@@ -145,3 +151,12 @@ class Collector:
             log.warning("the store did not take everything in time; the rest stays in %s", self._data_dir / "spool")
         for writer in self._writers:
             writer.stop(ABANDON_S)
+
+
+def _give_back_large_blocks() -> None:
+    """Let memory of requests and segments go back to the system once it is free.
+
+    glibc does so with large blocks at first, and keeps ever larger ones the more it sees of them.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library has its own ways
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)

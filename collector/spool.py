@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 SUFFIX = ".segment"
 FILE_NAME = re.compile(r"(?P<id>(?P<signal>traces|logs)-(?P<time_ns>\d{20})-[0-9a-f]{32})\.segment")
 FULL_RETRY_S = 10.0
+COMPLAINT_INTERVAL_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class Spool:
         self._closed: dict[Signal, deque[Segment]] = {signal: deque() for signal in Signal}
         self._hungry: set[Signal] = set()
         self._stopping = False
+        self._next_complaint_s = 0.0
         self._bytes = 0
         self._find_segments()
         telemetry.spool_bytes.set_function(lambda: self._bytes)
@@ -325,7 +327,9 @@ class Spool:
         return unsynced
 
     def _put_off(self, appends: Sequence[_Append], error: Exception) -> None:
-        log.error("the spool in %s cannot be written: %s", self._directory, error)
+        if time.monotonic() >= self._next_complaint_s:  # once, and not for every sender that tries again
+            self._next_complaint_s = time.monotonic() + COMPLAINT_INTERVAL_S
+            log.error("the spool in %s cannot be written: %s", self._directory, error)
         refusal = f"the spool cannot be written: {error.strerror if isinstance(error, OSError) else error}"
         with self._changed:
             self._bytes -= sum(append.size for append in appends)

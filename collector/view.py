@@ -341,7 +341,7 @@ def _unnested(segments: str, contents: str, alias: str, privacy: Privacy) -> str
     Joining an array repeats whatever stands beside it. So each level takes out what it needs before it goes deeper,
     and never carries the level that it came from: a whole request would be repeated for every span.
     """
-    told = _redacted(texts("r.resource.attributes.value", RESOURCE_DEPTH), privacy)
+    told = _redacted(texts("r.resource.attributes.value", RESOURCE_DEPTH, few=True), privacy)
     resource = f"mapFromArrays(r.resource.attributes.key, {told})"
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name, scope_version, arrayJoin({contents}) AS {alias} FROM (

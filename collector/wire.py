@@ -50,8 +50,10 @@ def logs_structure() -> str:
     return _segment(f"records Array({record})")
 
 
-def texts(values: str, depth: int) -> str:
-    """SQL: the texts of an array of values, given as SQL."""
+def texts(values: str, depth: int, *, few: bool = False) -> str:
+    """SQL: the texts of an array of values, given as SQL; of few it is not worth planning a way for scalars alone."""
+    if few:
+        return f"arrayMap(v -> {text('v', depth)}, {values})"
     # Most values are scalars or lists of them. Only rows with anything else take the way through all levels.
     nested = f"arrayExists(kind -> kind = 'map', {values}.kind)"
     if depth > 1:

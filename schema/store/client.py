@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import urllib.parse
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+
+# Every failed try is logged there, beside the error that tells the caller, who says it once.
+logging.getLogger("clickhouse_connect.driver._backend.http_sync").setLevel(logging.ERROR)
 
 ADDRESS_FILE = "store.json"
 """In the data directory: where the running embedded store listens, mode 0600 since it holds the password."""

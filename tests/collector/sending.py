@@ -17,7 +17,7 @@ import time
 from tests.collector.traffic import spans, with_odd_field
 
 THREADS = 2
-PAUSE_S = 0.01
+PAUSE_S = 0.03
 """Between batches: what waits for a restart would only make work."""
 LARGEST_BATCH = 200
 DOUBTS = 0.1

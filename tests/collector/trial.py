@@ -225,7 +225,7 @@ class Trial:
     def hang_store(self) -> None:
         """It is there and does not answer: what comes meanwhile is acknowledged all the same."""
         with self.store_hangs():
-            self.wait_for_batches(self.chance.randint(20, 200))
+            self.wait_for_batches(self.chance.randint(20, 100))
 
     @contextmanager
     def store_hangs(self) -> Iterator[None]:
@@ -248,7 +248,7 @@ class Trial:
         self.serving.tell("hold")
         self.serving.signal_store(signal.SIGKILL)
         until_s = time.monotonic() + seconds
-        self.wait_for_batches(self.chance.randint(20, 200))
+        self.wait_for_batches(self.chance.randint(20, 100))
         time.sleep(max(0.0, until_s - time.monotonic()))  # how long it is away, not a wait for anything
         self.serving.tell("go")
         self.serving.store_pid = self.serving.wait_until_up()

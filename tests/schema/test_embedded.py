@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
@@ -166,3 +166,9 @@ def test_the_store_keeps_no_logs_of_its_own_in_tables(store: EmbeddedStore) -> N
         client.command("SYSTEM FLUSH LOGS")
         found = client.query("SELECT name FROM system.tables WHERE database = 'system' AND engine LIKE '%MergeTree'")
     assert found.result_rows == []
+
+
+def test_a_store_that_is_away_is_told_by_the_error_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RetryableError, match="does not answer"):
+        connect(StoreAddress("127.0.0.1", 1))
+    assert [told for told in caplog.records if told.name.startswith("clickhouse_connect")] == []
