@@ -1,10 +1,33 @@
 """What surrounds every page: name, navigation and type."""
 
+from typing import Final
+
 import streamlit as st
 
 from thinkmeter.dashboards import theme
 from thinkmeter.dashboards.pages import Pages
-from thinkmeter.dashboards.views import overview, request, requests, runaways
+from thinkmeter.dashboards.views import (
+    budget,
+    cost,
+    overview,
+    request,
+    requests,
+    review,
+    routing,
+    runaways,
+    thinking,
+    verifier,
+)
+
+REPORTS: Final = (
+    ("Cost", "payments", cost.draw),
+    ("Thinking", "psychology", thinking.draw),
+    ("Routing", "alt_route", routing.draw),
+    ("Verifier", "fact_check", verifier.draw),
+    ("Budget", "savings", budget.draw),
+    ("Review", "event_note", review.draw),
+)
+"""Pages of their own beside the four that link to each other: title, icon, and what draws it."""
 
 STYLE = """
 <style>
@@ -35,7 +58,12 @@ def draw() -> None:
         ),
         request=st.Page(lambda: request.draw(pages), title="Request", url_path="request", visibility="hidden"),
     )
-    page = st.navigation([pages.overview, pages.runaways, pages.requests, pages.request], position="top")
+    reports = [
+        st.Page(draw_page, title=title, icon=f":material/{icon}:", url_path=title.lower())
+        for title, icon, draw_page in REPORTS
+    ]
+    sections = {"": [pages.overview, pages.runaways, pages.requests, pages.request], "Reports": reports}
+    page = st.navigation(sections, position="top")
     st.set_page_config(page_title=f"{page.title} · thinkmeter")
     page.run()
 

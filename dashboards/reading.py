@@ -13,6 +13,8 @@ from thinkmeter.dashboards import store
 from thinkmeter.dashboards.filters import Selection
 from thinkmeter.schema.query import CostPoint, Filters, Freshness, Report, RequestRecord, Runaways, ThinkingPoint
 from thinkmeter.schema.query.reader import Order
+from thinkmeter.schema.query.review import MonthlyReview
+from thinkmeter.schema.query.review import review as make_review
 
 Row = dict[str, Any]
 
@@ -81,6 +83,12 @@ def requests(selection: Selection, where: tuple[tuple[str, str | int], ...], ord
 def request(request_id: str, project: str | None) -> RequestRecord | None:
     """One request of a project; None for whichever has it."""
     return store.ask(lambda reader: reader.request(request_id, project=project))
+
+
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def review(month: str, project: str | None, task: str | None) -> MonthlyReview:
+    """The review of a month, `2026-10`."""
+    return store.ask(lambda reader: make_review(reader, month, project=project, task=task))
 
 
 def _filters(selection: Selection, where: Mapping[str, str | int] | None = None) -> Filters:

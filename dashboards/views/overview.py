@@ -9,7 +9,7 @@ from thinkmeter.dashboards.clock import zone
 from thinkmeter.dashboards.filters import Choice, Selection
 from thinkmeter.dashboards.pages import Pages, bar
 from thinkmeter.dashboards.tiles import TILES, Tile
-from thinkmeter.dashboards.views import runaways
+from thinkmeter.dashboards.views import live, runaways
 from thinkmeter.schema.metrics.wording import NOTHING, rate, usd
 from thinkmeter.schema.query import ReportRow
 
@@ -30,7 +30,7 @@ def _live(choice: Choice, pages: Pages) -> None:
         states.behind()
         selection = choice.at(reading.now())
         if not reading.report("cost", selection).rows:
-            _nothing(choice)
+            live.nothing(choice)
             return
         with st.grid(4, min_column_width=255, border=True) as tiles_grid:
             for tile in TILES:
@@ -44,20 +44,6 @@ def _live(choice: Choice, pages: Pages) -> None:
                 st.fragment(_thinking, parallel=True)(choice, selection, first)
         st.fragment(_classes, parallel=True)(choice, selection, first, pages)
         st.fragment(runaways.listed, parallel=True)(choice, selection, pages, limit=RUNAWAYS_SHOWN, first=first)
-
-
-def _nothing(choice: Choice) -> None:
-    freshness = reading.freshness()
-    assert freshness.newest_inserted is not None  # else the page would not be drawn
-    seen = wording.clock(freshness.newest_inserted, zone(), now=reading.now())
-    with st.container(border=True):
-        if freshness.waiting_spans:
-            waiting = wording.count(freshness.waiting_spans)
-            st.subheader(f":material/hourglass_top: Spans received: {waiting}", anchor=False)
-            st.markdown("They are being counted, and appear here by themselves.")
-        else:
-            st.subheader(f":material/search_off: No calls in the last {choice.window.words}", anchor=False)
-            st.markdown(f"The newest span came in at {seen}. Choose a longer window, or fewer filters.")
 
 
 def _tile(tile: Tile, choice: Choice, selection: Selection, first: bool) -> None:

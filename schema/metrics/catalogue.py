@@ -4,6 +4,8 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
@@ -17,7 +19,9 @@ from thinkmeter.schema.metrics.estimate import Estimate
 from thinkmeter.schema.metrics.forecast import forecast
 from thinkmeter.schema.metrics.latency import latency
 from thinkmeter.schema.metrics.overthinking import overthinking
+from thinkmeter.schema.metrics.plain import PLAIN
 from thinkmeter.schema.metrics.quota import quota
+from thinkmeter.schema.metrics.reflection import reflection
 from thinkmeter.schema.metrics.routing import routing
 from thinkmeter.schema.metrics.runaways import runaways
 from thinkmeter.schema.metrics.strategies import strategies
@@ -66,12 +70,19 @@ class Metric:
         return self._compute(*arguments)
 
 
-OPTIONAL: Final[Mapping[str, str]] = {"keys": "", "default": "task", "window": "7d", "against": "", "note": ""}
+OPTIONAL: Final[Mapping[str, str]] = {
+    "keys": "", "default": "task", "window": "7d", "against": "", "note": "", "estimate": ""
+}  # fmt: skip
 """Fields of a head that may be absent, and what then holds; `default: nothing` is one row of all."""
 
 
-def read(name: str, text: str, compute: Computation | Comparison) -> Metric:
+def read(name: str, text: str, compute: Computation | Comparison | None = None) -> Metric:
     """Read a metric's file: a head of `-- field: value` lines, deeper indented ones going on, then the query.
+
+    Args:
+        name: of the file, and of the metric.
+        text: what it holds.
+        compute: arithmetic of its own; None: that of `PLAIN` which the head names as `estimate`.
 
     Raises:
         ThinkmeterError: a field is missing, unknown, stands twice or out of order, or has no allowed value.
@@ -102,9 +113,15 @@ def read(name: str, text: str, compute: Computation | Comparison) -> Metric:
         if fields[field] not in allowed:
             raise ThinkmeterError(f"{place}: {field} is {fields[field]}, not one of {', '.join(allowed)}")
     optional = {**OPTIONAL, **fields}
+    plain = optional.pop("estimate")
+    if (compute is None) == (plain == "") or (plain and plain not in PLAIN):
+        raise ThinkmeterError(
+            f"{place}: estimate is {plain or 'absent'}; a metric without arithmetic of its own needs one of "
+            f"{', '.join(PLAIN)}, and one that has it none"
+        )
     listed = {field: tuple(re.findall(r"[^,\s]+", optional.pop(field))) for field in ("by", "keys", "default")}
     listed["default"] = tuple(name for name in listed["default"] if name != "nothing")
-    return Metric(**optional, **listed, sql=text[head.end() :], _compute=compute)  # type: ignore[arg-type]  # checked
+    return Metric(**optional, **listed, sql=text[head.end() :], _compute=compute or PLAIN[plain])  # type: ignore[arg-type]  # checked
 
 
 _COMPUTATIONS: Final[Mapping[str, Computation | Comparison]] = {
@@ -120,11 +137,26 @@ _COMPUTATIONS: Final[Mapping[str, Computation | Comparison]] = {
     "forecast": forecast,
     "latency": latency,
     "routing": routing,
+    "reflection": reflection,
     "coverage": coverage,
 }
 
 _sql = partial(statement, __package__)
-METRICS: Final = MappingProxyType({name: read(name, _sql(name), run) for name, run in _COMPUTATIONS.items()})
+
+
+def discover(folder: Traversable) -> dict[str, Metric]:
+    """Metrics that are one SQL file: those of a folder whose head names a plain estimate, by name.
+
+    Raises:
+        ThinkmeterError: a head is not as it has to be.
+    """
+    texts = {entry.name.removesuffix(".sql"): entry for entry in folder.iterdir() if entry.name.endswith(".sql")}
+    return {name: read(name, texts[name].read_text()) for name in sorted(texts.keys() - _COMPUTATIONS.keys())}
+
+
+METRICS: Final = MappingProxyType(
+    {name: read(name, _sql(name), run) for name, run in _COMPUTATIONS.items()} | discover(files(__package__))
+)
 """Every metric by name, in the order in which they are shown."""
 
 MAIN: Final = ("cpq", "ttr", "escr", "vrate")

@@ -45,6 +45,16 @@ def left(client: Client) -> dict[str, int]:
     return {table: int(count) for table, count in select(client, f"SELECT {counted}")[0].items()}
 
 
+def naming_requests(client: Client) -> list[str]:
+    """Every table that names requests, those that a later version added included."""
+    sql = (
+        "SELECT DISTINCT table FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database"
+        " AND t.name = c.table"
+        " WHERE c.database = currentDatabase() AND c.name = 'request_id' AND engine LIKE '%MergeTree'"
+    )
+    return [row["table"] for row in select(client, sql)]
+
+
 @pytest.mark.usefixtures("_traffic")
 def test_a_user_is_forgotten_everywhere(client: Client, run: Run, store_url: str, tmp_path: Path) -> None:
     kept = tmp_path / "quarantine" / "x.pb"
@@ -67,6 +77,9 @@ def test_a_user_is_forgotten_everywhere(client: Client, run: Run, store_url: str
         "alert_attempts": 1,
     }  # fmt: skip
     assert {row["request_id"] for row in select(client, "SELECT request_id FROM calls")} == {"theirs", "theirs too"}
+    for table in naming_requests(client):
+        found = select(client, f"SELECT DISTINCT request_id FROM {table} WHERE request_id LIKE 'mine%'")
+        assert found == [], table
     assert sorted(file.name for file in kept.parent.iterdir()) == ["y.pb"]
     assert select(client, "SELECT count() AS n FROM system.tables WHERE name LIKE 'forgotten%'") == [{"n": 0}]
     assert run(*asked, "--yes").out == f"0 requests of user {ID}: no rows\n"

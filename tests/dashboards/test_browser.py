@@ -169,3 +169,16 @@ def test_a_store_that_goes_away_is_said_and_comes_back_by_itself(page: Page, tmp
             expect(ttr).to_have_text(str(shown))
             expect(page).to_have_url(re.compile(r"\?task=sql_generation$"))
             page.goto("about:blank")  # a page complains, and rightly, that its own server ends before it
+
+
+def test_the_reports_have_pages_of_their_own(page: Page, dashboard: DashboardProcess) -> None:
+    page.goto(f"{dashboard.url}/verifier?window=24h")
+    expect(page.get_by_role("heading", name="Other thresholds")).to_be_visible()
+    wait_until_still(page)
+    drawn_charts = page.get_by_test_id("stPlotlyChart").all()
+    assert len(drawn_charts) == 3
+    page.get_by_text("Reports", exact=True).click()
+    page.get_by_role("menuitem", name="Review").click()
+    expect(page).to_have_url(re.compile(r"/review"))
+    expect(page.get_by_text("What to change").first).to_be_visible()
+    wait_until_still(page)

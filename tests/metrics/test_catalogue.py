@@ -1,10 +1,16 @@
 """The head of a metric's file is read strictly."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tests.metrics.traffic import SINCE, UNTIL, answered, insert_traffic
 from thinkmeter.schema.errors import ThinkmeterError
-from thinkmeter.schema.metrics.catalogue import MAIN, METRICS, read
+from thinkmeter.schema.metrics.catalogue import MAIN, METRICS, discover, read
 from thinkmeter.schema.metrics.estimate import Estimate
+from thinkmeter.schema.query import Reader, reader
+from thinkmeter.schema.store.client import StoreAddress
 
 HEAD = """-- name: x
 -- title: A title
@@ -24,7 +30,7 @@ def nothing(*_: object) -> Estimate:
 def test_every_metric_says_what_it_is() -> None:
     assert list(METRICS) == [
         *("cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "runaways", "quota", "forecast"),
-        *("latency", "routing", "coverage"),
+        *("latency", "routing", "reflection", "coverage"),
     ]
     assert set(MAIN) < set(METRICS)
     for name, metric in METRICS.items():
@@ -66,3 +72,35 @@ def test_a_head_is_read_with_its_continued_lines() -> None:
 def test_a_mistake_in_a_head_is_told(text: str, message: str) -> None:
     with pytest.raises(ThinkmeterError, match=message):
         read("x", text, nothing)
+
+
+LONG = HEAD.replace("name: x", "name: long") + "-- estimate: {estimate}\n"
+QUERY = """SELECT key, task, 1 AS weight, {value} AS value, count() AS items FROM population GROUP BY key, task, value
+"""
+
+
+def test_a_new_metric_is_one_file(
+    tmp_path: Path, database: StoreAddress, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_traffic(client, [answered(f"r{n}", thinking=20 * n) for n in range(40)])
+    values = {"share": "ifNull(thinking_tokens >= 200, -1)", "mean": "thinking_tokens", "total": "thinking_tokens"}
+    wanted = {"share": 30 / 40, "mean": 390.0, "total": 15_600.0}
+    for estimate, value in values.items():
+        (tmp_path / "long.sql").write_text(LONG.format(estimate=estimate) + QUERY.format(value=value))
+        added = discover(tmp_path)
+        assert list(added) == ["long"]
+        monkeypatch.setattr(reader, "METRICS", {**METRICS, **added})
+        with Reader(database) as connected:
+            [row] = connected.report("long", since=SINCE, until=UNTIL).rows
+        assert (row.key, row.n, row.state) == ({"task": "sql"}, 40, "ok")
+        assert row.value is not None
+        assert row.value == pytest.approx(wanted[estimate])
+        assert (row.low is None) == (estimate == "total")
+        assert row.low is None or row.high is None or row.low < row.value < row.high
+
+
+def test_a_file_without_arithmetic_has_to_name_some(tmp_path: Path) -> None:
+    for head in (HEAD, HEAD + "-- estimate: median\n"):
+        (tmp_path / "x.sql").write_text(head + "SELECT 1")
+        with pytest.raises(ThinkmeterError, match=r"x.sql: estimate is (absent|median); .* one of share, mean"):
+            discover(tmp_path)

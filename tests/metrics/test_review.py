@@ -89,6 +89,7 @@ def test_months_are_compared_at_the_same_prices_and_mix() -> None:
     assert change.high / change.low == pytest.approx((12 / 8) ** math.sqrt(2))
     open_ended = compare(cpq(10, 2), cpq(1, 2, State.INCONCLUSIVE), repriced)
     assert (open_ended.ratio, open_ended.state) == (None, State.INSUFFICIENT_DATA)
+    assert compare(None, cpq(10, 2), repriced).state == State.INSUFFICIENT_DATA
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,6 @@ def test_a_month_is_reviewed_against_the_one_before(database: StoreAddress, clie
     insert_traffic(client, requests(0, thinking=2000, model="new", gained=10))
     with Reader(database) as reader:
         found = review(reader, "2026-11", gpus=Gpus(1.0, 2, 1000))
-        older = review(reader, "2026-10")
     [sql] = found.reviews
     assert sql.before is not None
     assert sql.repriced is not None
@@ -165,6 +165,4 @@ def test_a_month_is_reviewed_against_the_one_before(database: StoreAddress, clie
     assert even.rent_usd == pytest.approx(2 * 730)
     assert even.break_even_tokens == pytest.approx(even.rent_usd / even.billed_usd * even.output_tokens)
     assert not even.pays
-    assert older.reviews[0].before is None
-    assert older.reviews[0].change.state == State.INSUFFICIENT_DATA
     assert START.month == 11

@@ -33,7 +33,7 @@ def report(
         typer.Argument(
             metavar="[METRIC]",
             help="cpq, ttr, escr, vrate, cost, overthinking, strategies, runaways, quota, forecast, latency, "
-            "routing, coverage or review; absent: the first four.",
+            "routing, reflection, coverage or review; absent: the first four.",
         ),
     ] = None,
     since: Annotated[

@@ -50,7 +50,7 @@ def _show(console: Console, found: "MonthlyReview") -> None:
         console.print("No request began in that month.")
     for one in found.reviews:
         _show_task(console, one)
-    if found.whole is not None:
+    if found.whole is not None and len(found.reviews) > 1:
         console.print()
         typer.echo(f"All task classes together: {_told(found.whole)}")
 
@@ -106,7 +106,7 @@ def _list(console: Console, title: str, entries: Sequence[Mapping[str, Any]] | N
         return
     right = "right_there" if key == "entry_tier" else "correct"
     cells = (
-        f"{'tier ' if key == 'entry_tier' else ''}{one[key]:.2g} {rate(one[right])} "
+        f"{f'tier {one[key]}' if key == 'entry_tier' else f'{one[key]:.2f}'}: {rate(one[right])} "
         f"({rate(one['low'])} to {rate(one['high'])}, n = {one['n']:,})"
         for one in entries
     )

@@ -109,6 +109,13 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
         ("began (UTC)", "began", lambda moment: moment[:19]),
         ("calls of unknown thinking", "unknown_calls", _count),
     ),
+    "reflection": (
+        ("right", "right", _count),
+        ("wrong", "wrong", _count),
+        ("right less wrong", "right_less_wrong", lambda gap: points(100 * gap)),
+        ("from", "right_less_wrong_low", lambda gap: points(100 * gap)),
+        ("to", "right_less_wrong_high", lambda gap: points(100 * gap)),
+    ),
     "quota": (
         ("limit", "limit_tokens", tokens),
         ("used", "used_share", rate),
@@ -227,7 +234,7 @@ def _print_table(console: Console, one: Report) -> None:
     keys, numbers = list(one.rows[0].key), ["value", "95% interval", "n"]
     if one.metric.name in WITHOUT_INTERVAL:
         numbers.remove("95% interval")
-    figures = SIDE_FIGURES[one.metric.name]
+    figures = SIDE_FIGURES.get(one.metric.name, ())
     names = [*keys, *numbers, *(heading for heading, _, _ in figures), "state"]
     rows = one.rows
     if len(rows) > SHOWN_ROWS.get(one.metric.name, len(rows)):
@@ -263,7 +270,7 @@ def _cells(metric: Metric, row: ReportRow) -> list[str]:
     if metric.name not in WITHOUT_INTERVAL:
         cells.append(interval(metric, row.low, row.high))
     cells.append(f"{row.n:,}")
-    figures = SIDE_FIGURES[metric.name]
+    figures = SIDE_FIGURES.get(metric.name, ())
     cells += [form(known[name]) if known.get(name) is not None else NOTHING for _, name, form in figures]
     return [*cells, state(row.state, row.detail, metric.name)]
 

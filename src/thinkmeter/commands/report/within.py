@@ -29,6 +29,22 @@ WITHIN: Final[Mapping[str, Sequence[tuple[str, str, Sequence[tuple[str, str, For
             ),
         ),
     ),
+    "reflection": (
+        (
+            "bands",
+            "accuracy and length by how much of the thinking reflects",
+            (
+                ("from", "from", rate),
+                ("to", "to", rate),
+                ("attempts", "attempts", "{:,}".format),
+                ("labelled", "n", "{:,}".format),
+                ("correct", "correct", rate),
+                ("low", "low", rate),
+                ("high", "high", rate),
+                ("thinking each", "thinking_tokens", tokens),
+            ),
+        ),
+    ),
     "routing": (
         (
             "calibration",
