@@ -1,6 +1,5 @@
 """Settles which spans are one call: rebuilds `call_facts` for every trace that was touched."""
 
-import datetime as dt
 import time
 
 from clickhouse_connect.driver.client import Client
@@ -16,14 +15,14 @@ def settle_calls(client: Client) -> int:
     itself. Readers see a trace as it was or as it is; where a repeat is being taken out, for an instant both.
     """
     started = time.monotonic()
-    [(settled_until, waiting)] = client.query(statement(__package__, "settle_until")).result_rows
+    [(settled_until, waiting, now)] = client.query(statement(__package__, "settle_until")).result_rows
     if not waiting:
         return 0
     run = {"run": time.time_ns()}
     client.command(statement(__package__, "settle_start"), parameters=run)
     while _inserted(client, "settle_spread", run):
         pass  # what was found may share responses with yet others; nearly always nothing does
-    version = {"version": dt.datetime.now(dt.UTC)}
+    version = {"version": now}  # by the clock of the store, as other jobs look for it
     client.command(statement(__package__, "settle_calls"), parameters=version)
     client.command(statement(__package__, "settle_removals"), parameters=version)
     client.command(

@@ -22,7 +22,7 @@ from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
-from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, compiled, listed, population
+from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, asked, compiled, listed, may_use_facts
 from thinkmeter.schema.query.report import Report, ReportRow
 from thinkmeter.schema.query.results import (
     CostPoint,
@@ -50,6 +50,12 @@ class _Settings:
     as_of: dt.datetime
     policies: Policies
     timezone: str
+    facts_from: dt.datetime | None
+    """From when on `request_facts` says all; None where it was not made by the rules of now."""
+
+    def has_facts(self, filters: Filters) -> bool:
+        """Whether `request_facts` can answer for the window."""
+        return self.facts_from is not None and self.facts_from <= filters.since
 
 
 class Reader:
@@ -223,8 +229,10 @@ class Reader:
         return ZoneInfo(self._settings().timezone)
 
     def _settings(self) -> _Settings:
-        [(as_of, policies, timezone)] = self._query(statement(__package__, "settings"), {}).result_rows
-        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC")
+        [row] = self._query(statement(__package__, "settings"), {}).result_rows
+        as_of, policies, timezone, rules, (made_by, whole_from) = row
+        facts_from = whole_from.astimezone(dt.UTC) if made_by == rules else None
+        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC", facts_from)
 
     def _rows(
         self,
@@ -255,7 +263,8 @@ class Reader:
         split: Sequence[str] = (),
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
-        rows, values = compiled(population(metric.source, filters, names, settings.timezone))
+        facts = settings.has_facts(filters) and may_use_facts([*names, *filters.where])
+        sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         known = {
             "asked_timezone": settings.timezone,
             "asked_since": filters.since,
@@ -263,8 +272,7 @@ class Reader:
             "asked_split": list(split),
         }
         values |= {name: value for name, value in known.items() if f"{{{name}:" in metric.sql}
-        rest = metric.sql if metric.sql.startswith("SELECT") else f", {metric.sql.removeprefix('WITH')}"
-        result = self._query(f"WITH population AS (\n{rows}\n)\n{rest}", values)
+        result = self._query(sql, values)
         if not result.row_count:
             return
         columns = dict(zip(result.column_names, result.result_columns, strict=True))
