@@ -44,9 +44,26 @@ Expression = ColumnElement[Any]
 
 def compiled(rows: Rows) -> tuple[str, dict[str, Any]]:
     """SQL with `{name:Type}` in place of every value, and the values."""
-    statement = rows.compile(dialect=_DIALECT)
-    assert isinstance(statement, SQLCompiler)
-    return statement.string, statement.params
+    text, values = _text(rows)
+    defined = [_definition(source, table, text) for source, table in FACTS.items() if table.name in text]
+    return ("WITH " + ",\n".join(defined) + "\n" if defined else "") + text, values
+
+
+def _text(rows: Rows) -> tuple[str, dict[str, Any]]:
+    compiler = rows.compile(dialect=_DIALECT)
+    assert isinstance(compiler, SQLCompiler)
+    return compiler.string, compiler.params
+
+
+def _definition(source: Source, table: Table, text: str) -> str:
+    """What a table is that the store has none of: of facts the columns that the text names."""
+    if table is FACTS[source]:
+        used = frozenset(re.findall(rf"\b{re.escape(table.name)}`?\.`?(\w+)", text))
+        return f"{table.name} AS (\n{selected(source, used)}\n)"
+    more = {column.name for column in table.columns} - {column.name for column in VIEWS[source].columns}
+    wanted = more & set(re.findall(r"\w+", text))
+    query = statement(__package__, table.name) if wanted else f"SELECT * FROM {source}"
+    return f"{table.name} AS (\n{query}\n)"
 
 
 def asked(
@@ -70,14 +87,15 @@ def asked(
     key = [view.told_apart_by(name, timezone) for name in names] or [literal("")]
     words = set(re.findall(r"\w+", sql))
     columns = [column for column in view.table.columns if column.name in words]
-    text, values = compiled(view.rows(func.tuple(*key).label("key"), *columns))
+    text, values = _text(view.rows(func.tuple(*key).label("key"), *columns))
     rest = sql if sql.startswith("SELECT") else f", {sql.removeprefix('WITH')}"
-    return f"WITH {view.definition(text)}population AS (\n{text}\n)\n{rest}", values
+    own = "" if view.table is VIEWS[source] else _definition(source, view.table, text) + ",\n"
+    return f"WITH {own}population AS (\n{text}\n)\n{rest}", values
 
 
-def listed(source: Source, filters: Filters) -> Rows:
-    """Rows of a view that `filters` lets through, as they are."""
-    view = _View.of(source, filters, filters.where, VIEWS)
+def listed(source: Source, filters: Filters, *, facts: bool = False) -> Rows:
+    """Rows of a view that `filters` lets through, as they are; or of what facts have of them."""
+    view = _View.of(source, filters, filters.where, FACTS if facts else VIEWS)
     return view.rows(view.table)
 
 
@@ -104,19 +122,6 @@ class _View:
     @property
     def facts(self) -> bool:
         return self.table is FACTS[self.source]
-
-    def definition(self, text: str) -> str:
-        """What the table is, where the store has none of that name: of facts the columns that the text names."""
-        if self.facts:
-            own = re.escape(self.table.name)
-            used = frozenset(re.findall(rf"\b{own}`?\.`?(\w+)", text))
-            return f"{self.table.name} AS (\n{selected(self.source, used)}\n),\n"
-        if self.table is VIEWS[self.source]:
-            return ""
-        more = {column.name for column in self.table.columns} - {column.name for column in VIEWS[self.source].columns}
-        wanted = more & set(re.findall(r"\w+", text))
-        query = statement(__package__, self.table.name) if wanted else f"SELECT * FROM {self.source}"
-        return f"{self.table.name} AS (\n{query}\n),\n"
 
     @property
     def time(self) -> Expression:
