@@ -12,15 +12,16 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.metrics.traffic import SINCE, UNTIL
+from tests.metrics.traffic import SINCE, UNTIL, answered, insert_traffic
 from tests.schema.rows import START, Row, insert, label, price, select, span, verdict
-from thinkmeter.collector.jobs.requests import refresh_requests
+from thinkmeter.collector.jobs.requests import rebuild_requests, refresh_requests
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query import Reader
 from thinkmeter.schema.query.facts import columns, selected
 from thinkmeter.schema.query.population import FACTS
 from thinkmeter.schema.rules import Rule, policy_rules, store_rules, task_rules, tier_rules
+from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.retention import RetentionSettings, apply_retention
 from thinkmeter.schema.store.statement import statement
 
@@ -235,6 +236,40 @@ def test_a_report_from_facts_is_the_report_from_the_views(reader: Reader, metric
     assert len(facts.rows) == len(views.rows) > 0 or metric == "runaways"
     for mine, theirs in zip(facts.rows, views.rows, strict=True):
         assert same(dataclasses.asdict(mine), dataclasses.asdict(theirs)), (mine, theirs)
+
+
+def is_whole(client: Client) -> bool:
+    [(year,)] = client.query("SELECT toYear(argMax(whole_from, recorded)) FROM request_progress").result_rows
+    return bool(year == 1970)
+
+
+def test_reports_are_right_while_requests_are_made_anew_piece_by_piece(
+    database: StoreAddress, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thinkmeter.collector.jobs.requests.PIECE", 2)
+    insert_traffic(client, [answered(f"r{n}", thinking=n, at_s=-20 * DAY_S * (n // 3)) for n in range(5)])
+    with Reader(database) as reader:
+
+        def told() -> dict[str, Any]:
+            [row] = reader.report("escr", since=START - dt.timedelta(days=90), until=UNTIL, by=()).rows
+            return row.detail
+
+        steps = 0
+        while refresh_requests(client, budget_s=0) or steps == 0 or not is_whole(client):
+            steps += 1  # each goes on where the last one was cut off
+            assert told()["requests"] == 5
+        assert steps > 4
+        assert told()["tier_mix"] == [1.0, 0.0, 0.0]
+        client.command("ALTER TABLE call_facts UPDATE stated_tier = NULL WHERE true", settings={"mutations_sync": 1})
+        store_rules(client, "tier", tier_rules({"acme-*": 2}))
+        # other rules hold at once
+        assert told()["tier_mix"] == [0.0, 1.0, 0.0]
+        assert refresh_requests(client, budget_s=None) == 5
+        assert told()["tier_mix"] == [0.0, 1.0, 0.0]
+        done: list[tuple[int, int]] = []
+        assert rebuild_requests(client, START - dt.timedelta(days=10), lambda *of: done.append(of)) == 3
+        assert done == [(1, 2), (2, 2)]
+    assert_same(client)
 
 
 @pytest.mark.stress
