@@ -8,7 +8,7 @@ ifneq ($(REAL_DATA),)
 export THINKMETER_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: test check browser demo bench stress sdk-oldest beside clean
+.PHONY: test check browser demo bench bench-store stress sdk-oldest beside clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
@@ -41,6 +41,9 @@ demo: $(VENV)/installed
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.ingest
 	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.overhead
+
+bench-store: $(VENV)/installed
+	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.store $(CALLS)
 
 stress: $(VENV)/installed
 	$(BIN)/python -m pytest -m stress -s

@@ -1,6 +1,7 @@
 """The views that queries are composed over; a test compares them with the migrated database."""
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from clickhouse_connect.cc_sqlalchemy.datatypes.base import sqla_type_from_name
@@ -11,11 +12,12 @@ _METADATA: Final = MetaData()
 
 def _table(name: str, described: str) -> Table:
     """A table from lines of a column's name and type, as DESCRIBE gives them; a line that ends in a comma goes on."""
-    columns: list[Column[Any]] = []
-    for line in re.sub(r",\n\s*", ", ", described.strip()).splitlines():
-        column, kind = line.split(maxsplit=1)
-        columns.append(Column(column, sqla_type_from_name(kind)))  # type: ignore[arg-type]  # it is a TypeEngine
-    return Table(name, _METADATA, *columns)
+    return Table(name, _METADATA, *_columns(described))
+
+
+def _columns(described: str) -> list[Column[Any]]:
+    lines = (line.split(maxsplit=1) for line in re.sub(r",\n\s*", ", ", described.strip()).splitlines())
+    return [Column(name, sqla_type_from_name(kind)) for name, kind in lines]  # type: ignore[arg-type]  # a TypeEngine
 
 
 CALLS: Final = _table(
@@ -257,5 +259,45 @@ ALERT_EVENTS: Final = _table(
     """,
 )
 """Of the table `alert_events`, the columns that lists of alerts show."""
+
+
+def _like(view: Table, name: str, more: str, left_out: Collection[str] = ()) -> Table:
+    """A table with the columns of a view and more, and without some."""
+    kept = [Column(column.name, column.type) for column in view.columns if column.name not in left_out]
+    return Table(name, _METADATA, *kept, *_columns(more))
+
+
+WHOLE_CALLS: Final = _like(CALLS, "whole_calls", "request_user String\nrequest_session String")
+WHOLE_ATTEMPTS: Final = _like(
+    ATTEMPTS,
+    "whole_attempts",
+    """
+    entry_tier Nullable(UInt8)
+    first_correct Nullable(Bool)
+    first_label_probability Nullable(Float64)
+    lowest_right_tier Nullable(UInt8)
+    request_cost_usd Float64
+    request_cost_unknown_calls UInt64
+    request_output_tokens Nullable(Int64)
+    unthinking_correct Nullable(Bool)
+    unthinking_label_probability Nullable(Float64)
+    last_thinking_attempt UInt32
+    own_budgeted_calls UInt64
+    own_budget_use Float64
+    own_capped_calls UInt64
+    """,
+)
+"""Calls and attempts with what their whole request tells."""
+
+FACT_CALLS: Final = _like(
+    WHOLE_CALLS,
+    "fact_calls",
+    "first_call DateTime64(9, 'UTC')\nlast_call DateTime64(9, 'UTC')",
+    "trace_id span_id sample operation finish_reason response_id user_id session_id dialect attributes".split(),
+)
+FACT_ATTEMPTS: Final = _like(WHOLE_ATTEMPTS, "fact_attempts", "")
+FACT_REQUESTS: Final = _like(REQUESTS, "fact_requests", "")
+"""The same out of `request_facts`: of calls without what no metric asks for, with the begin of the request's first and
+last call."""
 
 TABLES: Final = (CALLS, ATTEMPTS, REQUESTS, EVALUATIONS, SPANS, ALERT_EVENTS)

@@ -4,4 +4,5 @@ WITH (SELECT max(settled_until) FROM watermarks WHERE job = 'settle') AS settled
 SELECT
   (SELECT ifNull(minOrNull(now64(6) - toIntervalMicrosecond(toUInt64(elapsed * 1e6) + 100000)), now64(6))
     FROM system.processes WHERE query_kind = 'Insert') AS settled_until,
-  (SELECT count() FROM spans WHERE inserted >= settled_before) AS waiting
+  (SELECT count() FROM spans WHERE inserted >= settled_before) AS waiting,
+  now64(6) AS version

@@ -1,6 +1,5 @@
 """Settles which spans are one call: rebuilds `call_facts` for every trace that was touched."""
 
-import datetime as dt
 import time
 
 from clickhouse_connect.driver.client import Client
@@ -16,7 +15,7 @@ def settle_calls(client: Client) -> int:
     itself. Readers see a trace as it was or as it is; where a repeat is being taken out, for an instant both.
     """
     started = time.monotonic()
-    [(settled_until, waiting)] = client.query(statement(__package__, "settle_until")).result_rows
+    [(settled_until, waiting, now)] = client.query(statement(__package__, "settle_until")).result_rows
     if not waiting:
         return 0
     run = {"run": time.time_ns()}
@@ -24,7 +23,7 @@ def settle_calls(client: Client) -> int:
     while _inserted(client, "settle_spread", run):
         pass  # what was found may share responses with yet others; nearly always nothing does
     [(tangled, lacking)] = client.query(statement(__package__, "settle_ways"), parameters=run).result_rows
-    version = {"version": dt.datetime.now(dt.UTC)}
+    version = {"version": now}  # by the clock of the store, as other jobs look for it
     ways = {
         "identities": "call_identities" if tangled else "lone_identities",
         # whether two spans are one call depends on who is whose ancestor

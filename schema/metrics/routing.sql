@@ -9,24 +9,17 @@
 -- note: A request sent to a tier is taken to cost what attempts of its class at that tier cost on average. Harder requests
 --   reach higher tiers, so all at tier 3 would cost less than is said, and all at tier 1 more.
 SELECT key, task, settled, weight, ifNull(tier, 0) AS at_tier,
-  is_final AS ends, if(is_final, ifNull(entry_tier, 0), 0) AS entry, if(is_final, needed, -1) AS needed_tier,
-  if(is_final, label_probability, 1) AS probability, own_correct AS is_correct, own_probability,
-  count() AS attempts, countIf(own_costed) AS costed_attempts,
-  sumIf(cost_usd, own_costed) AS attempt_usd, sumIf(cost_usd * cost_usd, own_costed) AS attempt_usd_squared,
-  countIf(is_final AND whole_costed) AS costed_requests,
-  sumIf(whole_usd, is_final AND whole_costed) AS request_usd, sumIf(whole_usd * whole_usd, is_final AND whole_costed) AS request_usd_squared
-FROM (
-  SELECT a.*, a.cost_unknown_calls = 0 AS own_costed, toInt8(ifNull(a.correct, -1)) AS own_correct,
-    sum(a.cost_usd) OVER whole AS whole_usd, sum(a.cost_unknown_calls) OVER whole = 0 AS whole_costed,
-    argMin(tuple(a.tier), a.attempt) OVER whole AS first_tier, first_tier.1 AS entry_tier,
-    argMin(tuple(toInt8(ifNull(a.correct, -1)), ifNull(a.label_sampling_probability, 1)), a.attempt) OVER whole AS first_label,
-    minIf(a.tier, a.correct = 1) OVER whole AS lowest_right,
-    -- the tier of the first right answer; 0: none was right; -1: not all of it is known
-    toInt8(multiIf(first_label.1 = 1, ifNull(entry_tier, -1), first_label.1 = 0 AND lowest_right IS NOT NULL AND lowest_right > 0, lowest_right,
-      first_label.1 = 0 AND own_correct = 0, 0, -1)) AS needed,
-    if(a.label_sampling_probability > 0, a.label_sampling_probability, 1) AS own_probability,
-    least(if(first_label.2 > 0, first_label.2, 1), own_probability) AS label_probability
-  FROM population AS a
-  WINDOW whole AS (PARTITION BY a.project, a.request_id)
-)
+  is_final AS ends, if(is_final, ifNull(entry_tier, 0), 0) AS entry,
+  -- the tier of the first right answer; 0: none was right; -1: not all of it is known
+  toInt8(multiIf(NOT is_final, -1, first_correct = 1, ifNull(entry_tier, -1),
+    first_correct = 0 AND lowest_right_tier > 0, lowest_right_tier, first_correct = 0 AND correct = 0, 0, -1)) AS needed_tier,
+  if(label_sampling_probability > 0, label_sampling_probability, 1) AS own_probability,
+  if(is_final, least(if(first_label_probability > 0, first_label_probability, 1), own_probability), 1) AS probability,
+  toInt8(ifNull(correct, -1)) AS is_correct,
+  count() AS attempts, countIf(cost_unknown_calls = 0) AS costed_attempts,
+  sumIf(cost_usd, cost_unknown_calls = 0) AS attempt_usd, sumIf(cost_usd * cost_usd, cost_unknown_calls = 0) AS attempt_usd_squared,
+  countIf(is_final AND request_cost_unknown_calls = 0) AS costed_requests,
+  sumIf(request_cost_usd, is_final AND request_cost_unknown_calls = 0) AS request_usd,
+  sumIf(request_cost_usd * request_cost_usd, is_final AND request_cost_unknown_calls = 0) AS request_usd_squared
+FROM population
 GROUP BY key, task, settled, weight, at_tier, ends, entry, needed_tier, probability, is_correct, own_probability

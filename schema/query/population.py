@@ -1,6 +1,7 @@
 """Composes the rows that a metric counts: those of a window, filtered, each with the key of its group."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -10,10 +11,23 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import Source
+from thinkmeter.schema.query.facts import selected
 from thinkmeter.schema.query.filters import ATTRIBUTE, COLUMNS, Filters
-from thinkmeter.schema.tables import ATTEMPTS, CALLS, REQUESTS
+from thinkmeter.schema.store.statement import statement
+from thinkmeter.schema.tables import (
+    ATTEMPTS,
+    CALLS,
+    FACT_ATTEMPTS,
+    FACT_CALLS,
+    FACT_REQUESTS,
+    REQUESTS,
+    WHOLE_ATTEMPTS,
+    WHOLE_CALLS,
+)
 
 VIEWS: Final[Mapping[Source, Table]] = {"calls": CALLS, "attempts": ATTEMPTS, "requests": REQUESTS}
+WHOLE: Final[Mapping[Source, Table]] = {"calls": WHOLE_CALLS, "attempts": WHOLE_ATTEMPTS, "requests": REQUESTS}
+FACTS: Final[Mapping[Source, Table]] = {"calls": FACT_CALLS, "attempts": FACT_ATTEMPTS, "requests": FACT_REQUESTS}
 TIMES: Final[Mapping[Source, str]] = {"calls": "time", "attempts": "request_time", "requests": "time"}
 """Column that decides whether a row belongs to the window: an attempt belongs where its request does."""
 
@@ -21,6 +35,7 @@ BUCKET: Final = "bucket:"
 """`bucket:SECONDS`: a stretch of time, for curves."""
 STEPS_S: Final = {"day": 86_400, "hour": 3_600}
 
+_OF_REQUEST: Final = {"user": "request_user", "session": "request_session"}
 _DIALECT: Final = ClickHouseDialect(server_side_params=True)
 
 Rows = Select[Any]
@@ -29,31 +44,69 @@ Expression = ColumnElement[Any]
 
 def compiled(rows: Rows) -> tuple[str, dict[str, Any]]:
     """SQL with `{name:Type}` in place of every value, and the values."""
-    statement = rows.compile(dialect=_DIALECT)
-    assert isinstance(statement, SQLCompiler)
-    return statement.string, statement.params
+    text, values = _text(rows)
+    defined = [_definition(source, table, text) for source, table in FACTS.items() if table.name in text]
+    return ("WITH " + ",\n".join(defined) + "\n" if defined else "") + text, values
 
 
-def population(source: Source, filters: Filters, by: Iterable[str], timezone: str) -> Rows:
-    """Rows of a view that `filters` lets through, with a column `key`: the tuple of what they are told apart by.
+def _text(rows: Rows) -> tuple[str, dict[str, Any]]:
+    compiler = rows.compile(dialect=_DIALECT)
+    assert isinstance(compiler, SQLCompiler)
+    return compiler.string, compiler.params
 
-    Times in it are begins of stretches in `timezone`, as seconds since 1970.
+
+def _definition(source: Source, table: Table, text: str) -> str:
+    """What a table is that the store has none of: of facts the columns that the text names."""
+    if table is FACTS[source]:
+        used = frozenset(re.findall(rf"\b{re.escape(table.name)}`?\.`?(\w+)", text))
+        return f"{table.name} AS (\n{selected(source, used)}\n)"
+    more = {column.name for column in table.columns} - {column.name for column in VIEWS[source].columns}
+    wanted = more & set(re.findall(r"\w+", text))
+    query = statement(__package__, table.name) if wanted else f"SELECT * FROM {source}"
+    return f"{table.name} AS (\n{query}\n)"
+
+
+def asked(
+    source: Source, filters: Filters, by: Iterable[str], timezone: str, sql: str, *, facts: bool
+) -> tuple[str, dict[str, Any]]:
+    """A query over `population`: the rows of a source that `filters` lets through, and the values for both.
+
+    Rows have the columns that the query names, and `key`: the tuple of what they are told apart by. Times in it are
+    begins of stretches in `timezone`, as seconds since 1970.
+
+    Args:
+        source: what the rows are.
+        filters: which of them.
+        by: what they are told apart by.
+        timezone: where days begin.
+        sql: the query; it may begin with a WITH of its own.
+        facts: read `request_facts` and not the views; attributes are in the views alone.
     """
     names = tuple(by)
-    view = _View.of(source, filters, [*names, *filters.where])
+    view = _View.of(source, filters, [*names, *filters.where], FACTS if facts else WHOLE)
     key = [view.told_apart_by(name, timezone) for name in names] or [literal("")]
-    return view.rows(func.tuple(*key).label("key"), view.table)
+    words = set(re.findall(r"\w+", sql))
+    columns = [column for column in view.table.columns if column.name in words]
+    text, values = _text(view.rows(func.tuple(*key).label("key"), *columns))
+    rest = sql if sql.startswith("SELECT") else f", {sql.removeprefix('WITH')}"
+    own = "" if view.table is VIEWS[source] else _definition(source, view.table, text) + ",\n"
+    return f"WITH {own}population AS (\n{text}\n)\n{rest}", values
 
 
-def listed(source: Source, filters: Filters) -> Rows:
-    """Rows of a view that `filters` lets through, as they are."""
-    view = _View.of(source, filters, filters.where)
+def listed(source: Source, filters: Filters, *, facts: bool = False) -> Rows:
+    """Rows of a view that `filters` lets through, as they are; or of what facts have of them."""
+    view = _View.of(source, filters, filters.where, FACTS if facts else VIEWS)
     return view.rows(view.table)
+
+
+def may_use_facts(names: Iterable[str]) -> bool:
+    """Whether `request_facts` has what these filters and splits ask for: all but attributes."""
+    return not any(name.startswith(ATTRIBUTE) for name in names)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _View:
-    """A view, with the attributes joined to it that its rows do not carry themselves."""
+    """A view, or the same out of facts; with the attributes joined to it that its rows do not carry themselves."""
 
     source: Source
     table: Table
@@ -61,10 +114,14 @@ class _View:
     said: Mapping[str, Subquery]
 
     @classmethod
-    def of(cls, source: Source, filters: Filters, names: Iterable[str]) -> "_View":
+    def of(cls, source: Source, filters: Filters, names: Iterable[str], tables: Mapping[Source, Table]) -> "_View":
         attributes = dict.fromkeys(name for name in names if name.startswith(ATTRIBUTE) and source != "calls")
         said = {name: _attribute(name, filters, f"said_{n}") for n, name in enumerate(attributes)}
-        return cls(source, VIEWS[source], filters, said)
+        return cls(source, tables[source], filters, said)
+
+    @property
+    def facts(self) -> bool:
+        return self.table is FACTS[self.source]
 
     @property
     def time(self) -> Expression:
@@ -75,13 +132,14 @@ class _View:
         for said in self.said.values():
             same = and_(said.c.project == self.table.c.project, said.c.request_id == self.table.c.request_id)
             joined = joined.outerjoin(said, same)
-        # Where a request belongs can only be said from all its calls, and the views work on whole requests; naming
-        # the few requests first lets the store leave out all others before it begins.
-        conditions: list[ColumnElement[bool]] = [
-            tuple_(self.table.c.project, self.table.c.request_id).in_(_started(self.filters)),
-            self.time >= self.filters.since,
-            self.time < self.filters.until,
-        ]
+        conditions: list[ColumnElement[bool]] = [self.time >= self.filters.since, self.time < self.filters.until]
+        if not self.facts:
+            # Where a request belongs can only be said from all its calls, and the views work on whole requests; naming
+            # the few requests first lets the store leave out all others before it begins.
+            conditions.append(tuple_(self.table.c.project, self.table.c.request_id).in_(_started(self.filters)))
+        elif self.source == "calls":
+            whole = self.table.c
+            conditions += [whole.last_call >= self.filters.since, whole.first_call < self.filters.until]
         if self.filters.project is not None:
             conditions.append(self.table.c.project == self.filters.project)
         conditions += [self.column(name) == value for name, value in self.filters.where.items()]
@@ -94,12 +152,15 @@ class _View:
             ThinkmeterError: it has nothing of that name.
         """
         if name.startswith(ATTRIBUTE):
-            own = func.arrayElement(CALLS.c.attributes, name.removeprefix(ATTRIBUTE))
-            return own if self.source == "calls" else self.said[name].c.value
+            if self.source != "calls":
+                return self.said[name].c.value
+            return func.arrayElement(self.table.c.attributes, name.removeprefix(ATTRIBUTE))
         if name not in COLUMNS[self.source]:
             known = ", ".join([*COLUMNS[self.source], "attr:NAME"])
             raise ThinkmeterError(f"{self.source} have no {name}, only {known}")
-        return self.table.c[COLUMNS[self.source][name]]
+        of_request = _OF_REQUEST.get(name, "")
+        # a request has one user, whichever of its calls says so
+        return self.table.c[of_request if of_request in self.table.c else COLUMNS[self.source][name]]
 
     def told_apart_by(self, name: str, timezone: str) -> Expression:
         if name in STEPS_S or name.startswith(BUCKET):
@@ -110,10 +171,6 @@ class _View:
             hours, rest = divmod(step_s, STEPS_S["hour"])  # only hours are counted from local midnight
             step = func.toIntervalSecond(step_s) if rest else func.toIntervalHour(hours)
             return func.toUnixTimestamp(func.toStartOfInterval(local, step))
-        if self.source == "calls" and name in ("user", "session"):
-            # a request has one user, whichever of its calls says so
-            whole = [self.table.c.project, self.table.c.request_id]
-            return func.argMinIf(self.column(name), self.time, self.column(name) != "").over(partition_by=whole)
         return self.column(name)
 
 

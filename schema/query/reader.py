@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from clickhouse_connect.driver.query import QueryResult
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import select, tuple_
 
 from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
@@ -22,7 +22,7 @@ from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
-from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, compiled, listed, population
+from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, asked, compiled, listed, may_use_facts
 from thinkmeter.schema.query.report import Report, ReportRow
 from thinkmeter.schema.query.results import (
     CostPoint,
@@ -36,7 +36,7 @@ from thinkmeter.schema.query.results import (
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
-from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, REQUESTS, SPANS
+from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
 
 CURVE_STEPS_S: Final = (60, 300, 900, 3_600, 10_800, 21_600, 86_400)
 CURVE_POINTS: Final = 100
@@ -50,6 +50,13 @@ class _Settings:
     as_of: dt.datetime
     policies: Policies
     timezone: str
+    facts_from: dt.datetime | None
+    """From when on `request_facts` says all; None where it was not made by the rules of now."""
+
+    def has_facts(self, filters: Filters, by: Iterable[str] = ()) -> bool:
+        """Whether `request_facts` can answer for the window, the filters and what rows are told apart by."""
+        asked_for = [*by, *filters.where]
+        return self.facts_from is not None and self.facts_from <= filters.since and may_use_facts(asked_for)
 
 
 class Reader:
@@ -157,8 +164,10 @@ class Reader:
 
     def requests(self, filters: Filters, limit: int = 100, order: Order = "time") -> list[Row]:
         """The newest requests, or those that thought or cost most."""
-        rows = listed("requests", filters).order_by(REQUESTS.c[order].desc().nulls_last(), REQUESTS.c.request_id)
-        return self._list(rows.limit(limit))
+        facts = self._settings().has_facts(filters)
+        table = FACT_REQUESTS if facts else REQUESTS
+        rows = listed("requests", filters, facts=facts)
+        return self._list(rows.order_by(table.c[order].desc().nulls_last(), table.c.request_id).limit(limit))
 
     def request(self, request_id: str, *, project: str | None = "default") -> RequestRecord | None:
         """One request with its attempts, calls, verdicts, labels and spans; None where there is none of that id."""
@@ -204,10 +213,12 @@ class Reader:
 
     def values(self, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:
         """Projects, environments, task classes and models of the calls in a window, by the name of their filter."""
-        names = ("project", "environment", "task", "model")
-        found = select(*(func.groupUniqArray(CALLS.c[name]).label(name) for name in names))
-        [row] = self._list(found.where(CALLS.c.time >= since, CALLS.c.time < until))
-        return {name: sorted(row[name]) for name in names}
+        filters, settings = Filters(since, until, None), self._settings()
+        query, facts = statement(__package__, "values"), settings.has_facts(filters)
+        [row] = self._query(*asked("calls", filters, (), settings.timezone, query, facts=facts)).result_rows
+        return {
+            name: sorted(found) for name, found in zip(("project", "environment", "task", "model"), row, strict=True)
+        }
 
     def freshness(self) -> Freshness:
         """How current what this reader shows is."""
@@ -223,8 +234,10 @@ class Reader:
         return ZoneInfo(self._settings().timezone)
 
     def _settings(self) -> _Settings:
-        [(as_of, policies, timezone)] = self._query(statement(__package__, "settings"), {}).result_rows
-        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC")
+        [row] = self._query(statement(__package__, "settings"), {}).result_rows
+        as_of, policies, timezone, rules, (made_by, whole_from) = row
+        facts_from = whole_from.astimezone(dt.UTC) if made_by == rules else None
+        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC", facts_from)
 
     def _rows(
         self,
@@ -255,7 +268,8 @@ class Reader:
         split: Sequence[str] = (),
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
-        rows, values = compiled(population(metric.source, filters, names, settings.timezone))
+        facts = settings.has_facts(filters, names)
+        sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         known = {
             "asked_timezone": settings.timezone,
             "asked_since": filters.since,
@@ -263,8 +277,7 @@ class Reader:
             "asked_split": list(split),
         }
         values |= {name: value for name, value in known.items() if f"{{{name}:" in metric.sql}
-        rest = metric.sql if metric.sql.startswith("SELECT") else f", {metric.sql.removeprefix('WITH')}"
-        result = self._query(f"WITH population AS (\n{rows}\n)\n{rest}", values)
+        result = self._query(sql, values)
         if not result.row_count:
             return
         columns = dict(zip(result.column_names, result.result_columns, strict=True))

@@ -1,4 +1,7 @@
--- What a reader needs to know beforehand: the time, the policies, the time zone in which days begin.
+-- What a reader needs to know beforehand: the time, the policies, the time zone in which days begin; the rules of now, and
+-- by which rules and from when on `request_facts` is whole.
 SELECT now64(6, 'UTC') AS as_of,
   (SELECT groupArray((attribute, value)) FROM current_rules WHERE kind = 'policy') AS policies,
-  (SELECT max(value) FROM current_rules WHERE kind = 'timezone') AS timezone
+  (SELECT max(value) FROM current_rules WHERE kind = 'timezone') AS timezone,
+  (SELECT rules FROM request_rules) AS rules,
+  (SELECT argMax((rules, whole_from), recorded) FROM request_progress) AS progress

@@ -33,7 +33,7 @@ class RetentionSettings(BaseModel):
 
 TABLES: Final = {
     "spans_days": ("spans", "log_records"),
-    "calls_days": ("call_facts",),
+    "calls_days": ("call_facts", "request_facts"),
     "verdicts_days": ("verdicts",),
     "labels_days": ("labels",),
     "alerts_days": ("alert_events", "alert_attempts"),

@@ -9,6 +9,7 @@ from hypothesis import settings
 from tests.metrics.scenarios import POLICIES, traffic
 from tests.metrics.traffic import SINCE, UNTIL, insert_traffic
 from tests.schema.rows import insert, price
+from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.query import Reader, ReportRow
 from thinkmeter.schema.rules import policy_rules, store_rules
@@ -30,6 +31,7 @@ def filled(store: EmbeddedStore) -> Iterator[StoreAddress]:
         store_rules(client, "policy", policy_rules({task: policies[task].model_dump_json() for task in policies}))
         insert(client, "prices", [price()])
         insert_traffic(client, list(traffic()))
+        refresh_requests(client, budget_s=None)
         yield address
         client.command("DROP DATABASE {name:Identifier}", {"name": address.database})
 

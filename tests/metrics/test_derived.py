@@ -12,6 +12,7 @@ from tests.metrics import derived
 from tests.metrics.reference import mean
 from tests.metrics.traffic import SINCE, UNTIL
 from tests.schema.rows import insert, price
+from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.overthinking import overthinking
 from thinkmeter.schema.policy import Policy
@@ -34,6 +35,7 @@ def reader(store: EmbeddedStore) -> Iterator[Reader]:
         spans, labels = derived.rows(TRIES)
         insert(client, "spans", spans)
         insert(client, "labels", labels)
+        refresh_requests(client, budget_s=None)
         yield reader
         client.command("DROP DATABASE {name:Identifier}", {"name": address.database})
 

@@ -9,8 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.schema.rows import START, insert, price, span
+from thinkmeter.schema.prices import Rate
 from thinkmeter.schema.query import Reader
+from thinkmeter.schema.query.explanation import explain
 from thinkmeter.schema.store.client import StoreAddress
+from thinkmeter.schema.store.statement import statement
 
 NIGHT = {"daily_from_s": 72_000, "daily_until_s": 14_400}
 RATES = ("input", "cache_read", "cache_write", "cache_write_1h", "thinking", "answer")
@@ -38,12 +41,12 @@ def book() -> list[dict[str, object]]:
 counts = st.one_of(st.none(), st.integers(0, 3_000))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     calls=st.lists(
         st.tuples(st.integers(-86_400, 86_400), counts, counts, counts, counts, counts, counts, st.booleans()),
         min_size=1,
-        max_size=8,
+        max_size=40,
     )
 )
 def test_the_lines_add_up_to_what_the_store_says(
@@ -67,23 +70,30 @@ def test_the_lines_add_up_to_what_the_store_says(
             )
         )
     insert(client, "spans", spans)
+    found = client.query("SELECT * FROM calls", tz_mode="aware").named_results()
+    told = {row["span_id"]: row for row in found}
+    key = {"provider": "acme", "model": "acme-think-1", "service_tier": "standard"}
+    rows = client.query(statement("thinkmeter.schema.query", "price_book"), parameters=key, tz_mode="aware").result_rows
+    rates = [(Rate(*row[:-1]), row[-1]) for row in rows]
     with Reader(database) as reader:
-        for row in spans:
-            [one] = reader.explain_cost(row["span_id"])
-            cost = one.call["cost_usd"]
-            if one.call["cost_source"] == "provider":
-                assert cost == 0.5
-                if one.scale is not None:
-                    split = sum(line.usd for line in one.lines if line.bucket == "input" and line.usd is not None)
-                    assert one.call["cost_input_usd"] == pytest.approx(split * one.scale)
-            else:
-                assert one.computed_usd == (None if cost is None else pytest.approx(cost, abs=1e-12))
-            assert one.rate is not None
-            moment = row["time"]
-            assert (one.rate.valid_from >= START.replace(day=1, hour=0)) == (moment >= START.replace(day=1, hour=0))
-            night = moment.hour >= 20 or moment.hour < 4
-            assert ((one.rate.daily_from_s, one.rate.daily_until_s) == (72_000, 14_400)) == night
-            assert (one.rate.above_input_tokens == 1_000) == ((row["input_tokens"] or 0) > 1_000)
+        [asked] = reader.explain_cost(spans[0]["span_id"])
+    assert asked == explain(told[spans[0]["span_id"]], rates)
+    for row in spans:
+        one = explain(told[row["span_id"]], rates)
+        cost = one.call["cost_usd"]
+        if one.call["cost_source"] == "provider":
+            assert cost == 0.5
+            if one.scale is not None:
+                split = sum(line.usd for line in one.lines if line.bucket == "input" and line.usd is not None)
+                assert one.call["cost_input_usd"] == pytest.approx(split * one.scale)
+        else:
+            assert one.computed_usd == (None if cost is None else pytest.approx(cost, abs=1e-12))
+        assert one.rate is not None
+        moment = row["time"]
+        assert (one.rate.valid_from >= START.replace(day=1, hour=0)) == (moment >= START.replace(day=1, hour=0))
+        night = moment.hour >= 20 or moment.hour < 4
+        assert ((one.rate.daily_from_s, one.rate.daily_until_s) == (72_000, 14_400)) == night
+        assert (one.rate.above_input_tokens == 1_000) == ((row["input_tokens"] or 0) > 1_000)
 
 
 def test_a_span_that_is_no_call_and_a_call_without_a_price(database: StoreAddress, client: Client) -> None:

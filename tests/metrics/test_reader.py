@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.metrics.traffic import SINCE, UNTIL, Attempt, Request, Verdict, answered, climbed, insert_traffic
 from tests.schema.rows import START, Row, insert, label, price, select, span
+from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.query import Filters, Reader, Report
 from thinkmeter.schema.rules import store_rules, timezone_rules
@@ -52,6 +53,7 @@ def shop(store: EmbeddedStore) -> Iterator[Reader]:
         other = span(project="other", request_id="r1", task="sql", thinking_tokens=7, output_tokens=9)
         insert(client, "spans", [other])
         insert(client, "labels", [label("r1", True, source="test", labeler="ci")])
+        refresh_requests(client, budget_s=None)
         yield reader
         client.command("DROP DATABASE {name:Identifier}", {"name": address.database})
 

@@ -1,10 +1,15 @@
 """Migrations are applied once, in order, and never change after that."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
+from tests.schema.rows import START, label, price, span, verdict
+from thinkmeter.collector.jobs.requests import refresh_requests
+from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.query import Filters, Reader
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import available, migrate
@@ -13,6 +18,32 @@ from thinkmeter.schema.store.migrate import available, migrate
 def test_all_are_applied_once(empty_database: StoreAddress) -> None:
     assert [m.number for m in migrate(empty_database)] == [m.number for m in available()]
     assert migrate(empty_database) == []
+
+
+@pytest.mark.parametrize("version", range(1, len(available())))
+def test_a_store_of_any_earlier_version_is_brought_up_with_what_is_in_it(
+    empty_database: StoreAddress, tmp_path: Path, version: int
+) -> None:
+    for migration in available()[:version]:
+        write(tmp_path, f"{migration.number:04}_{migration.name}.sql", migration.sql)
+    migrate(empty_database, tmp_path)
+    with connect(empty_database) as client:
+        for table, rows in {
+            "spans": [span(request_id="r", tier=1, output_tokens=9, thinking_tokens=4)],
+            "verdicts": [verdict("r", attempt=1, passed=True)],
+            "labels": [label("r", True)],
+            "prices": [price()],
+        }.items():
+            for row in rows:
+                client.insert(table, [list(row.values())], column_names=list(row))
+        assert [m.number for m in migrate(empty_database)] == [m.number for m in available()[version:]]
+        settle_calls(client)
+        assert refresh_requests(client, budget_s=None) == 1
+        with Reader(empty_database) as reader:
+            [row] = reader.requests(Filters(START - dt.timedelta(days=1), START + dt.timedelta(days=1)))
+            told = reader.report("ttr", since=START - dt.timedelta(days=1), until=START + dt.timedelta(days=1))
+        assert (row["thinking_tokens"], row["verdict_passed"], row["correct"]) == (4, True, True)
+        assert [one.n for one in told.rows] == [1]
 
 
 def write(folder: Path, name: str, sql: str) -> None:

@@ -29,9 +29,9 @@ def test_rows_go_after_their_days_and_settings_can_be_taken_back(client: Client)
     assert apply_retention(client, settings) == []
     assert numbers(client, "spans") == ["new"]
     assert numbers(client, "call_facts") == ["new", "old"]
-    assert apply_retention(client, RetentionSettings(spans_days=30, calls_days=35)) == ["call_facts"]
+    assert apply_retention(client, RetentionSettings(spans_days=30, calls_days=35)) == ["call_facts", "request_facts"]
     assert numbers(client, "call_facts") == ["new"]
-    assert apply_retention(client, RetentionSettings()) == ["spans", "log_records", "call_facts"]
+    assert apply_retention(client, RetentionSettings()) == ["spans", "log_records", "call_facts", "request_facts"]
     insert(client, "spans", [span(request_id="older", time=OLD)])
     assert numbers(client, "spans") == ["new", "older"]
 

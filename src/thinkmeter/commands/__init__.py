@@ -4,6 +4,7 @@ from typing import Final
 
 MODULES: Final = {
     "alerts": "alerting",
+    "backfill": "backfill",
     "backup": "backup",
     "collector": "parts",
     "dashboard": "dashboard",

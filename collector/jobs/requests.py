@@ -1,0 +1,166 @@
+"""Keeps `request_facts` whole: requests that something came to are made anew, and all where the rules changed."""
+
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.summary import QuerySummary
+
+from thinkmeter.schema.store.statement import statement
+
+PIECE: Final = 50_000
+"""How many requests are made at once: a second or two, and some hundred megabytes."""
+BUDGET_S: Final = 1.0
+"""How long a run works on older requests, so that what is new need not wait for them."""
+NOTHING: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
+ALL: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclasses.dataclass(slots=True)
+class _State:
+    """The row of `requests_state`."""
+
+    until: dt.datetime
+    version: dt.datetime
+    rules: int
+    made_by: int
+    since: dt.datetime
+    whole_from: dt.datetime
+    rebuild: int
+    pieces_done: int
+    changes: int
+    settled_until: dt.datetime
+    unplaced: int
+
+
+def refresh_requests(client: Client, *, budget_s: float | None = BUDGET_S) -> int:
+    """Make requests anew that something came to since the last run, then older ones as far as the budget goes.
+
+    Can be repeated and cut off anywhere: a row is replaced by a newer version of itself, and how far it came is
+    written down last. Where no row says so, or the rules are others, all requests are made anew, the newest month
+    first; what can be read of them meanwhile is told by `request_progress`.
+
+    Args:
+        client: of the store.
+        budget_s: for older requests; None: until all are made.
+
+    Returns:
+        How many requests were touched.
+    """
+    began = time.monotonic()
+    run = _Run(client)
+    run.begin()
+    made = run.newest()
+    while run.state.whole_from > ALL:
+        made += run.older()
+        if budget_s is not None and time.monotonic() - began >= budget_s:
+            break  # a step at least was made, however slow the store is
+    return made
+
+
+def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, int], None]) -> int:
+    """Make all requests anew with a call at `since` or later; how many those were.
+
+    Args:
+        client: of the store.
+        since: from when on.
+        told: called after each piece, with how many are done and how many there are.
+    """
+    run, made = _Run(client), 0
+    number = run.ask("requests_since", since=since, until=NOTHING)
+    pieces = run.pieces(number)
+    for piece in range(pieces):
+        made += run.make(number, piece)
+        told(piece + 1, pieces)
+    return made
+
+
+class _Run:
+    """One run of the job; what it has done is in the store as soon as it is done."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._began = time.monotonic()
+        self.state = _State(*client.query(_sql("requests_state"), tz_mode="aware").result_rows[0])
+
+    def begin(self) -> None:
+        """Begin from the start where nothing is made by the rules of now."""
+        state = self.state
+        if state.made_by != state.rules:
+            self._reach(made_by=state.rules, since=state.until, whole_from=NOTHING, rebuild=0, pieces_done=0)
+            state.changes = 0  # they are among all that is made anew
+
+    def newest(self) -> int:
+        """Make anew what something has come to since the last run."""
+        if not self.state.changes:
+            if self.state.settled_until > self.state.since:
+                self._reach(since=self.state.until)
+            return 0
+        run = self.ask("requests_changed", since=self.state.since)
+        made = sum(self.make(run, piece) for piece in range(self.pieces(run)))
+        self._reach(made, since=self.state.until)
+        return made
+
+    def older(self) -> int:
+        """Make the next piece anew of what is older than `whole_from`, the newest month first."""
+        state = self.state
+        pieces = self.pieces(state.rebuild) if state.rebuild else 0
+        if state.pieces_done < pieces:
+            made = self.make(state.rebuild, state.pieces_done)
+            self._reach(made, pieces_done=state.pieces_done + 1)
+            return made
+        found = self._client.query(_sql("requests_month_before"), parameters={"before": state.whole_from}).result_rows
+        if not found:
+            self._reach(whole_from=ALL, rebuild=0, pieces_done=0)
+            return 0
+        month = dt.datetime.combine(found[0][0], dt.time(), dt.UTC)
+        if pieces:
+            self._reach(whole_from=month, rebuild=0, pieces_done=0)
+        else:
+            self._reach(rebuild=self.ask("requests_since", since=month, until=state.whole_from), pieces_done=0)
+        return 0
+
+    def ask(self, name: str, **values: Any) -> int:
+        """Write down which requests are to be made anew; the number of that run."""
+        run = time.time_ns()
+        self._do(name, run=run, size=PIECE, **values)
+        return run
+
+    def pieces(self, run: int) -> int:
+        """How many pieces a run has; 0 where it is not known any more."""
+        return int(self._client.query(_sql("requests_pieces"), parameters={"run": run}).result_rows[0][0])
+
+    def make(self, run: int, piece: int) -> int:
+        """Make the requests of a piece anew; how many those are."""
+        [(version,)] = self._client.query(_sql("requests_now"), tz_mode="aware").result_rows
+        evaluations = "evaluations" if self.state.unplaced else "placed_evaluations"
+        made = self._do("requests_build", run=run, piece=piece, version=version, evaluations=evaluations)
+        self._do("requests_removed", run=run, piece=piece, version=version)
+        return made
+
+    def _do(self, name: str, **values: Any) -> int:
+        summary = self._client.command(_sql(name), parameters=values)
+        assert isinstance(summary, QuerySummary)  # what an insert answers
+        return summary.written_rows
+
+    def _reach(self, made: int = 0, **changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(self.state, name, value)
+        state = self.state
+        self._do(
+            "requests_progress",
+            rules=state.made_by,
+            settled_until=state.since,
+            whole_from=state.whole_from,
+            rebuild=state.rebuild,
+            pieces_done=state.pieces_done,
+            rows=made,
+            duration_ms=(time.monotonic() - self._began) * 1e3,
+        )
+
+
+def _sql(name: str) -> str:
+    return statement(__package__, name)

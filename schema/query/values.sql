@@ -1,0 +1,3 @@
+SELECT groupUniqArray(project) AS projects, groupUniqArray(environment) AS environments, groupUniqArray(task) AS tasks,
+  groupUniqArray(model) AS models
+FROM population
