@@ -65,6 +65,7 @@ def draw() -> None:
     sections = {"": [pages.overview, pages.runaways, pages.requests, pages.request], "Reports": reports}
     page = st.navigation(sections, position="top")
     st.set_page_config(page_title=f"{page.title} · thinkmeter")
+    pages.follow()
     page.run()
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import streamlit as st
 
@@ -12,6 +12,9 @@ from thinkmeter.schema.errors import ThinkmeterError
 
 WAY_BACK: Final = "way_back"
 """In the session: the filters with which the list of requests was left."""
+
+CHOSEN: Final = "chosen"
+"""In the session: name and query of the page to go to."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,7 +29,27 @@ class Pages:
     def open_request(self, row: Mapping[str, Any], choice: filters.Choice) -> None:
         """Go to the request of a row of `requests`; the way back keeps the filters."""
         st.session_state[WAY_BACK] = choice.query
-        st.switch_page(self.request, query_params=address(row))
+        _leave("request", address(row))
+
+    def open_requests(self, query: Mapping[str, str]) -> None:
+        """Go to the list of requests with those filters."""
+        _leave("requests", query)
+
+    def follow(self) -> None:
+        """Go where the last run was told to."""
+        if chosen := st.session_state.pop(CHOSEN, None):
+            name, query = chosen
+            st.switch_page(getattr(self, name), query_params=query)
+
+
+def _leave(name: Literal["request", "requests"], query: Mapping[str, str]) -> None:
+    """Have the next run go to a page.
+
+    A page that is switched to from within a fragment is now and then drawn and then emptied (Streamlit 1.67): seen with
+    a slow store, three times of twenty-five.
+    """
+    st.session_state[CHOSEN] = name, dict(query)
+    st.rerun()
 
 
 def address(request: Mapping[str, Any]) -> dict[str, str]:

@@ -150,7 +150,7 @@ def _classes(choice: Choice, selection: Selection, first: bool, pages: Pages) ->
             alt="Requests, cost, CPQ, thinking tokens, escalation and verifier precision of each task class",
         )
         for at, _ in picked.selection.cells:
-            st.switch_page(pages.requests, query_params={**choice.query, "task": rows["Task class"][at]})
+            pages.open_requests({**choice.query, "task": rows["Task class"][at]})
 
 
 def _palette() -> theme.Palette:
