@@ -53,6 +53,9 @@ class Stamp(SpanProcessor):
                 span.set_attributes({name: value for name, value in stamped.items() if name not in own})
 
 
+_STAMPS: Final[weakref.WeakKeyDictionary[Any, Stamp]] = weakref.WeakKeyDictionary()
+
+
 class SpanExport(BatchSpanProcessor):
     """Batches GenAI spans, and no others, for delivery."""
 
@@ -106,7 +109,7 @@ class Export:
         """Have what will be started ended at exit."""
         self._settings = settings
         self._lock = threading.Lock()
-        self.stamp = Stamp()
+        self._stamps: list[Stamp] = []
         self.spans: SpanExport | None = None
         self.logs: LogExport | None = None
         self._flusher: threading.Thread | None = None
@@ -143,6 +146,15 @@ class Export:
     def last(self, *_: Any, **__: Any) -> None:
         """Deliver what is there, within the flush timeout, in a process that is about to end."""
         self.flush(self._settings.flush_timeout_s)
+
+    def stamp(self, provider: Any) -> None:
+        """Have the spans of an application's provider stamped. A provider keeps its processors: it gets one, once."""
+        stamp = _STAMPS.get(provider)
+        if stamp is None:
+            stamp = _STAMPS[provider] = Stamp()
+            provider.add_span_processor(stamp)
+        stamp.active = True
+        self._stamps.append(stamp)
 
     def span_export(self) -> SpanExport | None:
         """The processor that sends spans, started when first needed; None: the environment wants none sent."""
@@ -222,7 +234,8 @@ class Export:
     def close(self) -> None:
         """Deliver what is there within the flush timeout, then stop."""
         atexit.unregister(self.close)
-        self.stamp.active = False
+        for stamp in self._stamps:
+            stamp.active = False
         deadline = time.monotonic() + self._settings.flush_timeout_s
         for processor in self._running():
             processor.delivery.close_by(deadline)

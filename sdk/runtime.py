@@ -98,7 +98,7 @@ class Runtime:
             self._joined.append(provider)
             add = getattr(provider, "add_span_processor", None)
             if add is not None:
-                add(self.export.stamp)
+                self.export.stamp(provider)
                 if self.settings.endpoint is not None:
                     add(self.export.span_export())
         self._kept = _ratio(getattr(provider, "sampler", None))

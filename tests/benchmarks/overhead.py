@@ -3,9 +3,10 @@
 `python -m tests.benchmarks.overhead [ROUNDS]`
 
 Each arm is a process of its own with the real client libraries, whose requests are answered in process, without a
-socket. The arms take turns block by block, so that a slow spell of the machine hits all alike. A figure is the CPU time
-of the calling thread that an arm adds to a call of the bare one: the median over rounds of the difference between the
-medians of two blocks that ran one after the other.
+socket. It makes each block of calls twice, instrumented and not, one right after the other: two processes differ by
+more than what is measured, for how their memory happens to lie. The arms take turns, so that a slow spell of the
+machine hits all alike. A figure is the CPU time of the calling thread that the instrumentation adds: the median over
+rounds of the difference of the two blocks' lower quartiles, which calls that were interrupted do not reach.
 """
 
 import gc
@@ -24,6 +25,8 @@ from tests.sdk.cases import CASES, Case, Told
 
 ROUNDS = 15
 CALLS = 60
+WARM = 10
+"""Calls that are made before those that count: the instrumentation has just changed."""
 DELTAS = 48
 """Pieces of visible answer in a stream, beside what else its API sends."""
 MEASURED = {case.name: case for case in CASES if case.name in ("openai chat", "openai responses", "anthropic messages")}
@@ -79,11 +82,11 @@ def tracer_provider() -> Any:
     return provider
 
 
-def bare() -> None:
-    """Nothing."""
+Switch = tuple[Callable[[], Any], Callable[[], Any]]
+"""What begins the measuring of calls, and what ends it."""
 
 
-def span_alone() -> None:
+def span_alone() -> Switch:
     """The least that can be done: one span a call with model and usage, read from the reply by hand."""
     from openai.resources.chat.completions import Completions
     from opentelemetry.trace import SpanKind
@@ -118,63 +121,93 @@ def span_alone() -> None:
         span.end()
         return reply
 
-    Completions.create = traced  # type: ignore[method-assign]
+    def switch(method: Any) -> Callable[[], None]:
+        return lambda: setattr(Completions, "create", method)
+
+    return switch(traced), switch(create)
 
 
-def thinkmeter() -> None:
+def thinkmeter() -> Switch:
     """Ours."""
     import thinkmeter
 
-    thinkmeter.instrument(tracer_provider=tracer_provider())
+    provider = tracer_provider()
+    return lambda: thinkmeter.instrument(tracer_provider=provider), thinkmeter.uninstrument
 
 
-def otel_genai() -> None:
+def instrumentors(*made: Any) -> Switch:
+    """Those that have a method for either."""
+    tracer_provider()
+
+    def begin() -> None:
+        for instrumentor in made:
+            instrumentor.instrument()
+
+    def end() -> None:
+        for instrumentor in made:
+            instrumentor.uninstrument()
+
+    return begin, end
+
+
+def otel_genai() -> Switch:
     """OpenTelemetry's own."""
     from opentelemetry.instrumentation.genai.anthropic import AnthropicInstrumentor
     from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
-    tracer_provider()
-    OpenAIInstrumentor().instrument()
-    AnthropicInstrumentor().instrument()
+    return instrumentors(OpenAIInstrumentor(), AnthropicInstrumentor())
 
 
-def openllmetry() -> None:
+def openllmetry() -> Switch:
     """Traceloop's."""
     from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
     from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
-    tracer_provider()
-    OpenAIInstrumentor().instrument()
-    AnthropicInstrumentor().instrument()
+    return instrumentors(OpenAIInstrumentor(), AnthropicInstrumentor())
 
 
-def openinference() -> None:
+def openinference() -> Switch:
     """Arize's."""
     from openinference.instrumentation.anthropic import AnthropicInstrumentor
     from openinference.instrumentation.openai import OpenAIInstrumentor
 
-    tracer_provider()
-    OpenAIInstrumentor().instrument()
-    AnthropicInstrumentor().instrument()
+    return instrumentors(OpenAIInstrumentor(), AnthropicInstrumentor())
 
 
-ARMS = {arm.__name__: arm for arm in (bare, span_alone, thinkmeter, otel_genai, openllmetry, openinference)}
+ARMS = {arm.__name__: arm for arm in (span_alone, thinkmeter, otel_genai, openllmetry, openinference)}
+
+
+def block(call: Callable[[], None]) -> float:
+    """The lower quartile of the CPU time of a call, in microseconds."""
+    for _ in range(WARM):
+        call()
+    gc.collect()
+    taken = []
+    for _ in range(CALLS):
+        begun = time.thread_time_ns()
+        call()
+        taken.append(time.thread_time_ns() - begun)
+    return statistics.quantiles(taken, n=4)[0] / 1e3
 
 
 def work() -> None:
-    """One arm: takes `case stream` a line, answers with the median CPU time of a call in microseconds."""
-    ARMS[sys.argv[2]]()
+    """One arm: takes `case stream` a line, answers with the CPU time that it adds to a call, in microseconds."""
+    begin, end = ARMS[sys.argv[2]]()
     made: dict[str, Callable[[], None]] = {}
-    for line in sys.stdin:
+    for number, line in enumerate(sys.stdin):
         name, stream = json.loads(line)
-        call = made.setdefault(line, calls(MEASURED[name], stream=stream))
-        gc.collect()
-        taken = []
-        for _ in range(CALLS):
-            begun = time.thread_time_ns()
-            call()
-            taken.append(time.thread_time_ns() - begun)
-        print(statistics.median(taken) / 1e3, flush=True)
+        if line not in made:
+            begin()  # a client that is made while nothing is instrumented is not measured by all
+            made[line] = calls(MEASURED[name], stream=stream)
+            end()
+        found = {}
+        for on in (True, False) if number % 2 else (False, True):
+            if on:
+                begin()
+            found[on] = block(made[line])
+            if on:
+                end()
+        print(found[True] - found[False], flush=True)
 
 
 @contextmanager
@@ -211,15 +244,14 @@ def measure(rounds: int) -> None:
             for name, stream in cases:
                 line = json.dumps([name, stream])
                 for arm, order in arms.items():
-                    if arm != "bare" and (arm != "span_alone" or name == "openai chat"):
-                        without = arms["bare"](line)
-                        figure = order(line) - without
+                    if arm != "span_alone" or name == "openai chat":
+                        figure = order(line)
                         if turn:  # the first round warms up
                             added.setdefault((arm, name, stream), []).append(figure)
     titles = [f"{name}{', streamed' if stream else ''}" for name, stream in cases]
     print(f"| added us of CPU a call, median of {rounds} rounds | {' | '.join(titles)} |")
     print("|---|" + "---|" * len(cases))
-    for arm in [arm for arm in ARMS if arm != "bare"]:
+    for arm in ARMS:
         figures = [statistics.median(added.get((arm, name, stream), [math.nan])) for name, stream in cases]
         print(f"| {arm} | {' | '.join('' if math.isnan(figure) else f'{figure:.0f}' for figure in figures)} |")
 

@@ -19,6 +19,7 @@ import pytest
 import wrapt
 from google.genai import models
 from opentelemetry import context
+from opentelemetry.sdk.trace import TracerProvider
 
 import thinkmeter
 from tests.sdk.cases import Told, chat_create, chat_whole, messages_whole
@@ -154,3 +155,11 @@ def test_faults_are_counted(captured: Captured) -> None:
     assert health.last_fault is not None
     assert health.last_fault.startswith("reading a time: ")
     captured.clear()
+
+
+def test_an_applications_provider_gains_one_processor_however_often_it_is_instrumented() -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    for _ in range(3):
+        thinkmeter.instrument(tracer_provider=provider)
+        thinkmeter.uninstrument()
+    assert len(provider._active_span_processor._span_processors) == 1
