@@ -9,7 +9,14 @@ import numpy as np
 from thinkmeter.schema.metrics import statistics
 from thinkmeter.schema.metrics.cells import Cells, Column
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import Interval, percentile_interval, resampled_means, weighted_mean
+from thinkmeter.schema.metrics.statistics import (
+    Interval,
+    effective_size,
+    percentile_interval,
+    resampled_means,
+    score_interval,
+    weighted_mean,
+)
 from thinkmeter.schema.policy import Policy
 
 MIN_THOUGHT: Final = 10
@@ -28,6 +35,10 @@ class _Group:
     @property
     def mean(self) -> float:
         return weighted_mean(self.gains, self.cells["requests"], self.weights)
+
+    @property
+    def size(self) -> float:
+        return effective_size(self.cells["requests"], self.weights)
 
     def draws(self, rng: np.random.Generator) -> Column:
         return resampled_means(self.gains, self.cells["requests"], self.weights, rng)
@@ -52,11 +63,23 @@ class _Comparison:
         return sum(group.cells.count("requests") for group in self.groups)
 
     def improvement(self) -> tuple[float, Interval]:
-        """Improvement as a fraction, with its bootstrap interval: labelled requests are drawn again, group by group."""
+        """Improvement as a fraction, with its interval: labelled requests are drawn again, group by group.
+
+        Where accuracies are compared, no narrower than what Wilson's intervals of them allow: drawing again cannot show
+        what a sample does not hold, and a sample without a wrong answer would have an interval without width.
+        """
         rng = np.random.default_rng(statistics.SEED)
         means = self.offset + sum(group.factor * group.mean for group in self.groups)
         draws = self.offset + np.sum([group.factor * group.draws(rng) for group in self.groups], axis=0)
-        return means, percentile_interval(draws, means)
+        low, high = percentile_interval(draws, means)
+        assert low is not None
+        assert high is not None
+        if self.kind == "paired":
+            return means, Interval(low, high)
+        least, most = score_interval((group.factor, group.mean, group.size) for group in self.groups)
+        assert least is not None
+        assert most is not None
+        return means, Interval(min(low, self.offset + least), max(high, self.offset + most))
 
 
 def cost_per_quality_point(cells: Cells, policy: Policy) -> Estimate:

@@ -7,6 +7,7 @@ scipy.stats and statsmodels are loaded by the functions that need them: it takes
 that computes no interval, or none yet, does not wait for.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -45,10 +46,31 @@ def effective_size(counts: Floats, weights: Floats) -> float:
 
 def wilson(share: float, size: float) -> Interval:
     """Wilson's interval of a share seen in `size` items, which may be an effective size."""
+    return Interval(*_wilson(share, size))
+
+
+def _wilson(share: float, size: float) -> tuple[float, float]:
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(share * size, size, alpha=1 - CONFIDENCE, method="wilson")
-    return Interval(min(float(low), share), max(float(high), share))
+    return min(float(low), share), max(float(high), share)
+
+
+def score_interval(parts: Iterable[tuple[float, float, float]]) -> Interval:
+    """Interval of a sum of factor * share, each share seen in `size` items: Wilson's limits, joined.
+
+    Of one share it is Wilson's own, of a difference Newcombe's ("Interval estimation for the difference between
+    independent proportions", 1998, method 10).
+
+    Args:
+        parts: factor, share and size of each.
+    """
+    estimate, below, above = 0.0, 0.0, 0.0
+    for factor, share, size in parts:
+        low, high = _wilson(share, size)
+        ends = sorted((factor * (low - share), factor * (high - share)))
+        estimate, below, above = estimate + factor * share, below + ends[0] ** 2, above + ends[1] ** 2
+    return Interval(estimate - below**0.5, estimate + above**0.5)
 
 
 def quantile(share: float, values: Floats, counts: Floats, weights: Floats) -> float:

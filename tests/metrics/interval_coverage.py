@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from thinkmeter.schema.metrics.cells import Cells
+from thinkmeter.schema.metrics.cpq import cost_per_quality_point
 from thinkmeter.schema.metrics.statistics import (
     Interval,
     effective_size,
@@ -16,6 +18,7 @@ from thinkmeter.schema.metrics.statistics import (
     weighted_mean,
     wilson,
 )
+from thinkmeter.schema.policy import Policy
 
 SHARES: Final = (0.5, 0.8, 0.95, 0.99)
 SIZES: Final = (30, 100, 1000)
@@ -75,13 +78,19 @@ def pinned_gains(draws: int) -> Iterator[Cell]:
     rng = np.random.default_rng(SEED)
     for p, n in itertools.product(SHARES, SIZES):
         counts, times = np.unique(rng.binomial(n, p, draws), return_counts=True)
-        values, ones = np.array([1.0, 0.0]), np.ones(2)
-        found = []
-        for count in counts:
-            kinds = np.array([count, n - count])
-            draw = resampled_means(values, kinds, ones, np.random.default_rng(SEED))
-            found.append(percentile_interval(draw, float(count / n)))
-        yield Cell(p, n, _held(p, found, times))
+        yield Cell(p, n, _held(p, [_pinned(int(count), n) for count in counts], times))
+
+
+def _pinned(right: int, n: int) -> Interval:
+    """The interval of a class with a baseline of 0, so that the improvement is the accuracy."""
+    ones, costs = np.ones(2), np.array([0.01, 0.01])
+    cells = Cells.of(
+        settled=ones, weight=ones, final_correct=[1, 0], requests=[right, n - right], final_label_probability=ones,
+        thinking_usd=costs, calls=[right, n - right], left_out_calls=[0, 0], costed_requests=[right, n - right],
+        costed_usd=costs,
+    )  # fmt: skip
+    detail = cost_per_quality_point(cells, Policy(baseline_accuracy=0.0)).detail
+    return Interval(detail["improvement_low_pp"] / 100, detail["improvement_high_pp"] / 100)
 
 
 def lengths(draws: int) -> Iterator[Cell]:
@@ -110,7 +119,7 @@ TABLES: Final[dict[str, tuple[str, Callable[[int], Iterator[Cell]], int]]] = {
         200_000,
     ),
     "gains": ("bootstrap, improvement of CPQ (paired)", gains, 1_000),
-    "pinned_gains": ("bootstrap, improvement of CPQ over a pinned baseline", pinned_gains, 2_000),
+    "pinned_gains": ("bootstrap and Wilson, improvement of CPQ over a pinned baseline", pinned_gains, 2_000),
     "lengths": ("bootstrap, mean thinking tokens (TTR)", lengths, 400),
 }
 """Name -> what it is, how it is simulated, and how many samples the full count draws for each cell."""

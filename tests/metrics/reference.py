@@ -89,7 +89,9 @@ def pinned(requests: Sequence[Request], baseline: float, draws: int = 2000) -> C
     judged = [r for r in requests if r.attempts[-1].correct is not None]
     group = [(float(bool(r.attempts[-1].correct)), label_weight(r, r.attempts[-1])) for r in judged]
     accuracy = _mean(group)
-    return _cpq(requests, [(1.0, group)], accuracy, baseline, -baseline, draws)
+    found = _cpq(requests, [(1.0, group)], accuracy, baseline, -baseline, draws)
+    low, high = wilson_of(group)
+    return widened(found, low - baseline, high - baseline)
 
 
 def paired(requests: Sequence[Request], draws: int = 2000) -> Cpq:
@@ -117,10 +119,23 @@ def unpaired(requests: Sequence[Request], draws: int = 2000) -> Cpq:
         for side in ([r for r in judged if (thinking(r) or 0) > 0], [r for r in judged if thinking(r) == 0])
     ]
     accuracy, baseline = _mean(groups[0]), _mean(groups[1])
-    return _cpq(requests, [(1.0, groups[0]), (-1.0, groups[1])], accuracy, baseline, 0.0, draws)
+    found = _cpq(requests, [(1.0, groups[0]), (-1.0, groups[1])], accuracy, baseline, 0.0, draws)
+    (low, high), (base_low, base_high) = (wilson_of(group) for group in groups)
+    # Newcombe (1998), method 10
+    down, up = math.hypot(accuracy - low, base_high - baseline), math.hypot(high - accuracy, baseline - base_low)
+    return widened(found, found.improvement - down, found.improvement + up)
 
 
 Group = list[tuple[float, float]]
+
+
+def wilson_of(group: Group) -> tuple[float, float]:
+    n = size([w for _, w in group])
+    return wilson(_mean(group) * n, n)
+
+
+def widened(found: Cpq, low: float, high: float) -> Cpq:
+    return dataclasses.replace(found, interval=(min(found.interval[0], low), max(found.interval[1], high)))
 
 
 def _pair_weight(request: Request) -> float:

@@ -23,6 +23,6 @@ def test_intervals_of_shares_hold_the_truth(name: str) -> None:
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("name", ["shares", "weighted_shares", "gains"])
+@pytest.mark.parametrize("name", ["shares", "weighted_shares", "gains", "pinned_gains"])
 def test_intervals_hold_the_truth_at_the_full_count(name: str) -> None:
     hold_the_truth(name, TABLES[name][2])

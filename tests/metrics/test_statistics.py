@@ -17,6 +17,7 @@ from thinkmeter.schema.metrics.statistics import (
     quantile,
     quantile_interval,
     resampled_means,
+    score_interval,
     weighted_mean,
     wilson,
 )
@@ -136,3 +137,13 @@ def test_a_heavy_value_pulls_the_median() -> None:
 
 def test_an_interval_is_widened_to_its_estimate() -> None:
     assert percentile_interval(np.array([1.0, 1.0, 1.0]), 2.0) == (1.0, 2.0)
+
+
+def test_the_interval_of_a_difference_of_shares_is_newcombes() -> None:
+    # Newcombe (1998), table II, (a): 56/70 - 48/80
+    assert score_interval([(1, 56 / 70, 70), (-1, 48 / 80, 80)]) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert score_interval([(1, 1.0, 30)]) == pytest.approx(wilson(1.0, 30))
+    low, high = score_interval([(1, 1.0, 30), (-1, 1.0, 30)])
+    assert low is not None
+    assert high == pytest.approx(-low)
+    assert low < -0.1
