@@ -22,7 +22,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 test: check browser
-	$(BIN)/python -m pytest -m "not stress" --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest -m "not stress" --numprocesses=3 --dist=worksteal
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

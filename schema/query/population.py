@@ -99,9 +99,14 @@ def listed(source: Source, filters: Filters, *, facts: bool = False) -> Rows:
     return view.rows(view.table)
 
 
-def may_use_facts(names: Iterable[str]) -> bool:
-    """Whether `request_facts` has what these filters and splits ask for: all but attributes."""
-    return not any(name.startswith(ATTRIBUTE) for name in names)
+def may_use_facts(names: Iterable[str], source: Source = "requests", sql: str = "") -> bool:
+    """Whether `request_facts` has what these filters and splits ask for, and a query over `source`.
+
+    That is all but attributes, and columns of single calls that hardly any query names.
+    """
+    absent = {column.name for column in WHOLE[source].columns} - {column.name for column in FACTS[source].columns}
+    words = set(re.findall(r"\w+", re.sub(r"--.*", "", sql)))
+    return not absent & words and not any(name.startswith(ATTRIBUTE) for name in names)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

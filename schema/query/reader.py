@@ -14,7 +14,7 @@ from sqlalchemy import select, tuple_
 
 from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
-from thinkmeter.schema.metrics.catalogue import METRICS, Metric
+from thinkmeter.schema.metrics.catalogue import METRICS, Metric, Source
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.statistics import quantile, weighted_mean
 from thinkmeter.schema.metrics.ttr import QUANTILES
@@ -53,10 +53,11 @@ class _Settings:
     facts_from: dt.datetime | None
     """From when on `request_facts` says all; None where it was not made by the rules of now."""
 
-    def has_facts(self, filters: Filters, by: Iterable[str] = ()) -> bool:
-        """Whether `request_facts` can answer for the window, the filters and what rows are told apart by."""
-        asked_for = [*by, *filters.where]
-        return self.facts_from is not None and self.facts_from <= filters.since and may_use_facts(asked_for)
+    def has_facts(self, filters: Filters, by: Iterable[str] = (), source: Source = "requests", sql: str = "") -> bool:
+        """Whether `request_facts` can answer for the window, the filters, the groups and the query."""
+        if self.facts_from is None or self.facts_from > filters.since:
+            return False
+        return may_use_facts([*by, *filters.where], source, sql)
 
 
 class Reader:
@@ -268,7 +269,7 @@ class Reader:
         split: Sequence[str] = (),
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
-        facts = settings.has_facts(filters, names)
+        facts = settings.has_facts(filters, names, metric.source, metric.sql)
         sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         known = {
             "asked_timezone": settings.timezone,

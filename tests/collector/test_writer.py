@@ -151,12 +151,19 @@ def test_what_both_refuse_is_kept_in_quarantine_and_its_neighbours_are_stored(
     assert told["reason"]
 
 
-@pytest.mark.usefixtures("reference_decoder")
+@pytest.fixture
+def unmerged(client: Client) -> Iterator[None]:
+    """Spans of one key stay as many rows as were inserted."""
+    client.command("SYSTEM STOP MERGES spans")
+    yield
+    client.command("SYSTEM START MERGES spans")
+
+
+@pytest.mark.usefixtures("reference_decoder", "unmerged")
 def test_a_segment_that_comes_again_is_stored_once(
     database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings
 ) -> None:
     # As after a crash between the last insert and the deletion of the file, for a whole segment and for one in parts.
-    client.command("SYSTEM STOP MERGES spans")
     frames = [frame(spans([n]).SerializeToString(), "p", 1_793_491_200 * 10**9) for n in range(1, 12)]
     odd = [frame(with_odd_field(n), "p", 1_793_491_200 * 10**9) for n in range(12, 15)]
     paths = [

@@ -40,11 +40,11 @@ def calls(libraries: Sequence[str]) -> dict[str, Callable[[int], None]]:
     return {f"{case.name} {shape}": _call(case, shape) for case in measured for shape in SHAPES}
 
 
-def answer(provider: ProviderServer, libraries: Sequence[str]) -> None:
-    """Let the provider answer them, each with a response id of its own."""
+def answer(provider: ProviderServer, libraries: Sequence[str], application: str) -> None:
+    """Let the provider answer those of an application, each with a response id of its own."""
     for case in (case for case in MEASURED if LIBRARIES[case.name] in libraries):
         for shape in SHAPES:
-            identity = f"{case.name} {shape}"
+            identity = f"{application} {case.name} {shape}"
             if shape == "refused":
                 provider.reply({"error": {"type": "invalid_request_error", "message": "no"}}, 400)
             elif shape == "whole":
