@@ -455,12 +455,24 @@ def _resampled(strata: Sequence[Sequence[tuple[float, float]]], shares: Sequence
     return total
 
 
+def _wilson(labelled: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    n = sum(w for w, _ in labelled) ** 2 / sum(w * w for w, _ in labelled)
+    return wilson(_accuracy(labelled) * n, n)
+
+
+def _widened(drawn: tuple[Band, Band], least: float, most: float) -> tuple[Band, Band]:
+    """Bounds that are no nearer to each other than these."""
+    low, high = drawn
+    return Band(min(low.least, least), min(low.most, least)), Band(max(high.least, most), max(high.most, most))
+
+
 def _pinned(requests: Sequence[Request], baseline: float) -> Cpq | None:
     labelled = [r for r in requests if r.final.label is not None]
     if len(labelled) < MIN_LABELS:
         return None
     rows = _weighted(labelled)
-    low, high = bands(_resampled([rows], [1.0], seed=2) - baseline)
+    least, most = _wilson(rows)
+    low, high = _widened(bands(_resampled([rows], [1.0], seed=2) - baseline), least - baseline, most - baseline)
     spent = _spent(requests)
     return Cpq("pinned", len(labelled), len(requests), *spent, _accuracy(rows), baseline, low, high)
 
@@ -498,7 +510,12 @@ def _unpaired(requests: Sequence[Request]) -> Cpq | None:
     if len(thinking) < MIN_LABELS or len(silent) < MIN_LABELS:
         return None
     after, before = _weighted(thinking), _weighted(silent)
-    low, high = bands(_resampled([after, before], [1.0, -1.0], seed=4))
+    gained = _accuracy(after) - _accuracy(before)
+    (least, most), (least_before, most_before) = _wilson(after), _wilson(before)
+    # Newcombe (1998), method 10
+    down = math.hypot(_accuracy(after) - least, most_before - _accuracy(before))
+    up = math.hypot(most - _accuracy(after), _accuracy(before) - least_before)
+    low, high = _widened(bands(_resampled([after, before], [1.0, -1.0], seed=4)), gained - down, gained + up)
     spent = _spent(requests)
     n = len(thinking) + len(silent)
     return Cpq("unpaired", n, len(requests), *spent, _accuracy(after), _accuracy(before), low, high)
