@@ -4,7 +4,7 @@ from typing import Any
 
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import effective_size, weighted_mean, wilson
+from thinkmeter.schema.metrics.statistics import weighted_mean, weighted_share
 from thinkmeter.schema.policy import Policy
 
 
@@ -42,8 +42,7 @@ def escalation_rate(cells: Cells, policy: Policy) -> Estimate:
     if n < policy.min_labels:
         return Estimate.insufficient(n, f"{n} of {policy.min_labels} tier-1 verdicts", detail)
     columns = failed & judged["escalated"].astype(bool), judged["requests"], judged["weight"]
-    share = weighted_mean(*columns)
-    low, high = wilson(share, effective_size(*columns[1:]))
+    share, (low, high) = weighted_share(*columns)
     return Estimate(share, low, high, n, State.OK, detail)
 
 
@@ -72,8 +71,7 @@ def _rescues(climbed: Cells) -> dict[str, Any]:
     if len(labelled):
         rescued = (labelled["tier_1_correct"] == 0) & (labelled["final_correct"] == 1)
         weights = labelled["weight"] / labelled["label_probability"]
-        share = weighted_mean(rescued, labelled["requests"], weights)
-        low, high = wilson(share, effective_size(labelled["requests"], weights))
+        share, (low, high) = weighted_share(rescued, labelled["requests"], weights)
         detail |= {"rescued_share": share, "rescued_low": low, "rescued_high": high}
         if share > 0 and detail["usd_per_escalation"] is not None:
             detail["usd_per_rescued"] = detail["usd_per_escalation"] / share

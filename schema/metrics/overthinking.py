@@ -10,10 +10,10 @@ from thinkmeter.schema.metrics.cells import Cells, Column
 from thinkmeter.schema.metrics.estimate import Estimate, State
 from thinkmeter.schema.metrics.statistics import (
     DRAWS,
-    effective_size,
     percentile_interval,
     resampled_means,
     weighted_mean,
+    weighted_share,
     wilson,
 )
 from thinkmeter.schema.policy import Policy
@@ -192,8 +192,7 @@ def _bins(known: Cells) -> list[dict[str, Any]]:
         }
         if len(labelled):
             weights = _weights(labelled)
-            share = weighted_mean(labelled["is_correct"], labelled["attempts"], weights)
-            low, high = wilson(share, effective_size(labelled["attempts"], weights))
+            share, (low, high) = weighted_share(labelled["is_correct"], labelled["attempts"], weights)
             told |= {"correct": share, "low": low, "high": high}
         found.append(told)
     return found
@@ -248,8 +247,7 @@ def _efficiency(settled: Cells, min_labels: int) -> dict[str, Any]:
     if n < min_labels:
         return detail
     mean = float(finals["request_tokens"] @ weights) / float(finals["counted_requests"] @ weights)
-    share = weighted_mean(finals["is_correct"], finals["counted_requests"], weights)
-    low, high = wilson(share, effective_size(finals["counted_requests"], weights))
+    share, (low, high) = weighted_share(finals["is_correct"], finals["counted_requests"], weights)
     assert low is not None
     assert high is not None
     if mean > 0:

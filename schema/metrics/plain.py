@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import effective_size, mean_interval, weighted_mean, wilson
+from thinkmeter.schema.metrics.statistics import mean_interval, weighted_mean, weighted_share
 from thinkmeter.schema.policy import Policy
 
 
@@ -20,8 +20,7 @@ def share(cells: Cells, policy: Policy) -> Estimate:
     n = detail["known"]
     if n < policy.min_requests:
         return Estimate.insufficient(n, f"{n} of {policy.min_requests} items that are known", detail)
-    found = weighted_mean(known["value"], known["items"], known["weight"])
-    low, high = wilson(found, effective_size(known["items"], known["weight"]))
+    found, (low, high) = weighted_share(known["value"], known["items"], known["weight"])
     return Estimate(found, low, high, n, State.OK, detail)
 
 

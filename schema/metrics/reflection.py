@@ -8,12 +8,11 @@ from thinkmeter.schema.metrics import statistics
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
 from thinkmeter.schema.metrics.statistics import (
-    effective_size,
     mean_interval,
     percentile_interval,
     resampled_means,
     weighted_mean,
-    wilson,
+    weighted_share,
 )
 from thinkmeter.schema.policy import Policy
 
@@ -68,8 +67,7 @@ def _bands(settled: Cells) -> list[dict[str, Any]]:
         }
         if len(labelled):
             weights = labelled["weight"] / labelled["label_probability"]
-            share = weighted_mean(labelled["is_correct"], labelled["attempts"], weights)
-            low, high = wilson(share, effective_size(labelled["attempts"], weights))
+            share, (low, high) = weighted_share(labelled["is_correct"], labelled["attempts"], weights)
             told |= {"correct": share, "low": low, "high": high}
         found.append(told)
     return found

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import CONFIDENCE, effective_size, weighted_mean, wilson
+from thinkmeter.schema.metrics.statistics import CONFIDENCE, effective_size, weighted_mean, weighted_share, wilson
 from thinkmeter.schema.policy import Policy
 
 TIERS: Final = (1, 2, 3)
@@ -80,8 +80,7 @@ def _accuracies(settled: Cells) -> list[dict[str, Any]]:
         n = mine.count("attempts")
         if n:
             weights = mine["weight"] / mine["own_probability"]
-            share = weighted_mean(mine["is_correct"], mine["attempts"], weights)
-            low, high = wilson(share, effective_size(mine["attempts"], weights))
+            share, (low, high) = weighted_share(mine["is_correct"], mine["attempts"], weights)
             found.append({"tier": tier, "correct": share, "low": low, "high": high, "n": n})
     return found
 

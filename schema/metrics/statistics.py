@@ -56,6 +56,12 @@ def _wilson(share: float, size: float) -> tuple[float, float]:
     return min(float(low), share), max(float(high), share)
 
 
+def weighted_share(hits: Floats, counts: Floats, weights: Floats) -> tuple[float, Interval]:
+    """Share of items that are hits (1, others 0), by weight, with Wilson's interval on the effective size."""
+    share = weighted_mean(hits, counts, weights)
+    return share, wilson(share, effective_size(counts, weights))
+
+
 def score_interval(parts: Iterable[tuple[float, float, float]]) -> Interval:
     """Interval of a sum of factor * share, each share seen in `size` items: Wilson's limits, joined.
 

@@ -7,13 +7,7 @@ import numpy as np
 from thinkmeter.schema.metrics import statistics
 from thinkmeter.schema.metrics.cells import Cells, Column
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import (
-    effective_size,
-    percentile_interval,
-    resampled_means,
-    weighted_mean,
-    wilson,
-)
+from thinkmeter.schema.metrics.statistics import percentile_interval, resampled_means, weighted_mean, weighted_share
 from thinkmeter.schema.policy import Policy
 
 _COMPARED: Final = ("gain_pp", "gain_low_pp", "gain_high_pp", "extra_cost_usd")
@@ -52,8 +46,7 @@ def strategies(cells: Cells, policy: Policy, greedy: Cells | None) -> Estimate:
         if greedy is not cells:
             detail["comparison_state"] = State.INSUFFICIENT_DATA.value
         return Estimate.insufficient(n, f"{n} of {policy.min_labels} labelled attempts", detail)
-    accuracy = _accuracy(labelled)
-    low, high = wilson(accuracy, effective_size(labelled["attempts"], _weights(labelled)))
+    accuracy, (low, high) = weighted_share(labelled["is_correct"], labelled["attempts"], _weights(labelled))
     if accuracy and detail["cost_per_attempt_usd"] is not None:
         detail["cost_of_pass_usd"] = detail["cost_per_attempt_usd"] / accuracy
     if greedy is not cells:

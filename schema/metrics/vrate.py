@@ -7,7 +7,7 @@ import numpy as np
 
 from thinkmeter.schema.metrics.cells import Cells, Column
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import effective_size, weighted_mean, wilson
+from thinkmeter.schema.metrics.statistics import effective_size, weighted_mean, weighted_share, wilson
 from thinkmeter.schema.policy import Policy
 
 BINS: Final = 10
@@ -111,8 +111,7 @@ def verifier_precision(cells: Cells, policy: Policy) -> Estimate:
     if not n:
         return Estimate.insufficient(n, "no answer that passed is labelled", detail)
     weights = _weights(passes)
-    share = weighted_mean(passes["is_correct"], passes["attempts"], weights)
-    low, high = wilson(share, effective_size(passes["attempts"], weights))
+    share, (low, high) = weighted_share(passes["is_correct"], passes["attempts"], weights)
     return Estimate(share, low, high, n, State.OK, detail)
 
 

@@ -73,7 +73,7 @@ def send(port: int, seconds: float, seed: int, pause_s: float = 0.0) -> Sent:
     while now_s < end_s:
         body = chance.choice(bodies).renewed(chance)
         due_s += pause_s
-        time.sleep(max(0.0, due_s - time.monotonic()) if pause_s else 0.0)
+        time.sleep(max(0.0, due_s - time.monotonic()) if pause_s else 0.0)  # the rate
         begun_s = time.monotonic()
         connection.request("POST", "/v1/traces", body, HEADERS)
         reply = connection.getresponse()
@@ -103,7 +103,7 @@ def probe(port: int, client: Client, seconds: float) -> list[float]:
         begun_s = time.monotonic()
         found = "SELECT count() FROM spans WHERE project = 'default' AND trace_id = {id:String}"
         while not client.query(found, parameters={"id": trace_id.hex()}).result_rows[0][0]:
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks
         taken_s.append(time.monotonic() - begun_s)
     return taken_s
 

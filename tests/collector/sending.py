@@ -52,7 +52,7 @@ def send(port: int, log: int, numbers: "itertools.count[int]", ended: threading.
         if random.random() < DOUBTS:
             attempts += attempts_until_acknowledged(port, body)
         os.write(log, b"%d %d %d\n" % (start, end, attempts))
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S)  # the load, not a wait for anything
 
 
 def attempts_until_acknowledged(port: int, body: bytes) -> int:
@@ -60,7 +60,7 @@ def attempts_until_acknowledged(port: int, body: bytes) -> int:
     attempts = 1
     while not acknowledged(port, body):
         attempts += 1
-        time.sleep(RETRY_PAUSE_S)
+        time.sleep(RETRY_PAUSE_S)  # as an exporter does
     return attempts
 
 

@@ -1,7 +1,5 @@
 """One billable call is one row of `calls`, whoever else watches the client, whichever was there first."""
 
-import os
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.schema.rows import select
 from tests.sdk.beside.calls import answer, calls, named
+from tests.sdk.beside.running import program
 from tests.sdk.cases import Told, chat_events, chat_whole
 from tests.sdk.provider_server import ProviderServer
 from tests.waiting import wait_for
@@ -21,7 +20,6 @@ from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.schema.store.client import StoreAddress
 
-ROOT = Path(__file__).parents[3]
 TOLD = Told()
 
 
@@ -31,22 +29,6 @@ def running(database: StoreAddress, tmp_path: Path) -> Iterator[Collector]:
     settings = CollectorSettings(http_port=0, grpc_port=0, segment_age_s=0.02, min_free_disk_bytes=0)
     with Collector(database, tmp_path, settings) as collector:
         yield collector
-
-
-def program(module: str, *arguments: str, python: str = sys.executable) -> None:
-    """Run an application to its end."""
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(("OTEL_", "THINKMETER_", "PYTHON"))}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    done = subprocess.run(
-        [python, "-P", "-m", module, *arguments],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def settled(client: Client, collector: Collector) -> dict[str, list[dict[str, Any]]]:

@@ -1,12 +1,10 @@
 """litellm: one span a call, whether it sends by itself or through a client library, with what the provider told."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.sdk.beside.test_beside import ROOT
+from tests.sdk.beside.running import program
 from tests.sdk.cases import CASES, Case, Told
 from tests.sdk.collector_server import CollectorServer
 from tests.sdk.provider_server import SSE, ProviderServer
@@ -42,24 +40,13 @@ def test_every_call_is_one_span_with_what_the_provider_told(environments: Path, 
     answer(provider, cases["openai responses"], stream=True)
     provider.reply({"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}, 400)
     answer(provider, cases["anthropic messages"], stream=True)
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(("OTEL_", "THINKMETER_", "PYTHON", "AWS_"))}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     python = str(environments / "frameworks" / "bin" / "python")
-    done = subprocess.run(
-        [python, "-P", "-m", "tests.sdk.beside.litellm_calls", str(provider.port)],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    said = program("tests.sdk.beside.litellm_calls", str(provider.port), python=python)
+    told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, said.splitlines())}
     whole = [f"{name} {shape}" for name in SPOKEN for shape in SHAPES] + ["responses whole", "responses streamed"]
     assert list(told) == [*whole, "refused", "left early"]
     for name, line in told.items():
-        assert (len(line["spans"]), line["faults"]) == (1, 0), (name, line, done.stderr)
+        assert (len(line["spans"]), line["faults"]) == (1, 0), (name, line)
     for name in whole:
         [span] = told[name]["spans"]
         counts = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.sdk.beside.test_beside import ROOT
+from tests.sdk.beside.running import ROOT
 from tests.sdk.collector_server import CollectorServer, attributes_of
 from tests.waiting import wait_for
 from thinkmeter.schema import attributes as names

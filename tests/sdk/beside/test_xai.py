@@ -1,43 +1,30 @@
 """xai-sdk, which traces itself: one span a call, ours, with what the provider told."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.sdk.beside.test_beside import ROOT
+from tests.sdk.beside.running import ROOT, program
 from thinkmeter.schema import attributes as names
 
 WHOLE = ("sample", "stream", "parse", "defer", "compact", "async sample", "async stream", "async parse")
 
 
-def program(environments: Path, *arguments: str) -> str:
-    """What the program says."""
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(("OTEL_", "THINKMETER_", "PYTHON", "XAI_"))}
-    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "OTEL_TRACES_EXPORTER": "none"}
-    done = subprocess.run(
-        [str(environments / "xai" / "bin" / "python"), "-P", "-m", "tests.sdk.beside.xai_calls", *arguments],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def calls(environments: Path, *arguments: str) -> list[str]:
+    """The lines that the program with xAI's client says."""
+    python = str(environments / "xai" / "bin" / "python")
+    return program("tests.sdk.beside.xai_calls", *arguments, python=python, OTEL_TRACES_EXPORTER="none").splitlines()
 
 
 def test_the_example_of_its_page_runs(environments: Path) -> None:
-    answer, spans = program(environments, str(ROOT / "docs" / "providers" / "xai_sdk.md")).splitlines()
+    answer, spans = calls(environments, str(ROOT / "docs" / "providers" / "xai_sdk.md"))
     assert answer == '{"answer": 42}'
     [call] = [span for span in json.loads(spans) if names.OPERATION_NAME in span]
     assert (call[names.TASK], call[names.TIER], call[names.REASONING_OUTPUT_TOKENS]) == ("arithmetic", 3, 512)
 
 
 def test_every_call_is_one_span_with_what_the_provider_told(environments: Path) -> None:
-    lines = program(environments).splitlines()
+    lines = calls(environments)
     told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, lines)}
     assert len(told) == len(WHOLE) + 5
     for name, line in told.items():
