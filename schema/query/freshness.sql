@@ -1,10 +1,15 @@
--- How current the readers' tables are: calls are settled, then the requests made anew that they belong to.
+-- How current the readers' tables are: calls are settled, then the requests made anew that they, their verdicts and
+-- labels belong to.
 WITH
   (SELECT max(settled_until) FROM watermarks WHERE job = 'settle') AS calls_until,
   (SELECT if(count() = 0, now64(6), argMax(settled_until, recorded)) FROM request_progress) AS requests_until,
-  (SELECT (count(), min(inserted)) FROM spans WHERE inserted >= least(calls_until, requests_until)) AS waiting
+  least(calls_until, requests_until) AS until,
+  (SELECT (count(), minOrNull(inserted)) FROM spans WHERE inserted >= until) AS waiting,
+  -- a verdict or label need not come with a span
+  (SELECT minOrNull(inserted) FROM verdicts WHERE inserted >= requests_until) AS waiting_verdict,
+  (SELECT minOrNull(inserted) FROM labels WHERE inserted >= requests_until) AS waiting_label
 SELECT now64(6, 'UTC') AS as_of,
   (SELECT if(count() = 0, NULL, max(inserted)) FROM spans) AS newest_inserted,
   -- not the watermark itself: where nothing came for long, it stands still and nothing is behind
-  if(waiting.1 > 0, waiting.2, as_of) AS shown_until,
+  least(as_of, ifNull(waiting.2, as_of), ifNull(waiting_verdict, as_of), ifNull(waiting_label, as_of)) AS shown_until,
   waiting.1 AS waiting_spans

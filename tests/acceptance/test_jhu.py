@@ -11,10 +11,12 @@ import pytest
 import thinkmeter
 from tests.acceptance import jhu
 from tests.commandline import Run
+from tests.waiting import wait_for
 from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.configuration import Configuration, apply_rules
 from thinkmeter.pipeline import Pipeline
+from thinkmeter.schema.query.reader import Reader
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 WINDOW = ("--since", "2023-11-30T00:00:00Z", "--until", "2023-12-04T00:00:00Z")
@@ -174,14 +176,15 @@ def report(run: Run, metric: str, *where: str) -> dict[str, dict[str, Any]]:
 
 
 def wait_for_calls(address: StoreAddress, calls: int) -> None:
-    """Until the store shows them all, priced; the pipeline's own jobs bring them there."""
-    with connect(address) as client:
-        deadline = dt.datetime.now() + dt.timedelta(seconds=60)
-        while True:
-            [(seen, priced, labels)] = client.query(
-                "SELECT count(), countIf(cost_source = 'computed'), (SELECT count() FROM labels FINAL) FROM calls"
-            ).result_rows
-            if (seen, priced, labels) == (calls, calls, calls):
-                return
-            assert dt.datetime.now() < deadline, f"{seen} of {calls} calls, {priced} priced, {labels} labels"
-            client.query("SELECT sleep(0.1)")
+    """Until the store shows them all, priced, and reports read them; the pipeline's own jobs bring them there."""
+
+    def arrived() -> bool:
+        found = client.query(
+            "SELECT count(), countIf(cost_source = 'computed'), (SELECT count() FROM labels FINAL) FROM calls"
+        ).result_rows
+        return found == [(calls, calls, calls)]
+
+    with connect(address) as client, Reader(address) as reader:
+        wait_for(arrived)
+        by_then = reader.freshness().as_of
+        wait_for(lambda: reader.freshness().shown_until >= by_then)

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.metrics.traffic import SINCE, UNTIL, Attempt, Request, Verdict, answered, climbed, insert_traffic
-from tests.schema.rows import START, Row, insert, label, price, select, span
+from tests.schema.rows import START, Row, insert, label, price, select, span, verdict
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.query import Filters, Reader, Report
@@ -317,6 +317,20 @@ def test_freshness_tells_what_waits(database: StoreAddress, client: Client) -> N
         waiting = reader.freshness()
         assert waiting.waiting_spans == 1
         assert waiting.lag_s > 0
+
+
+@pytest.mark.parametrize(("table", "row"), [("labels", label("r", True)), ("verdicts", verdict("r"))])
+def test_a_label_or_verdict_that_comes_alone_waits_too(
+    table: str, row: Row, database: StoreAddress, client: Client
+) -> None:
+    with Reader(database) as reader:
+        insert(client, "spans", [span()])
+        refresh_requests(client)
+        assert reader.freshness().lag_s == 0
+        client.insert(table, [list(row.values())], column_names=list(row))
+        assert reader.freshness().lag_s > 0
+        refresh_requests(client)
+        assert reader.freshness().lag_s == 0
 
 
 def test_a_reader_cannot_write(shop: Reader) -> None:
