@@ -44,11 +44,12 @@ class Call:
 
     __slots__ = (
         "_answer_s",
-        "_base",
         "_cap_tokens",
         "_chunk_s",
         "_ended",
+        "_late",
         "_outside",
+        "_own",
         "_runtime",
         "_span",
         "_started",
@@ -85,30 +86,33 @@ class Call:
         self._cap_tokens = guard.cap_tokens(settings) if settings.max_thinking_tokens else None
         self._transcript = _transcript(reply, body) if settings.capture_content else None
         self._outside = outside = context.get_current() if outside is None else outside
-        attributes: dict[str, AttributeValue] = {
-            **current_scope(outside).attributes,
+        around = current_scope(outside).attributes
+        own: dict[str, AttributeValue] = {
             names.OPERATION_NAME: reply.operation,
             names.PROVIDER_NAME: reply.endpoint.provider,
         }
-        asked.describe(attributes)
-        if settings.tiers and names.TIER not in attributes:
+        asked.describe(own)
+        if settings.tiers and names.TIER not in around:
             tier = runtime.tier_of(asked.model)
             if tier is not None:
-                attributes[names.TIER] = tier
+                own[names.TIER] = tier
         tracer, kept = runtime.tracer(), runtime.kept(outside)
         if kept is not None:
-            attributes[names.SAMPLING_PROBABILITY] = kept
+            own[names.SAMPLING_PROBABILITY] = kept
         host, port = server
         self.server = host
         if host:
-            attributes[names.SERVER_ADDRESS] = host
+            own[names.SERVER_ADDRESS] = host
             if port is not None:
-                attributes[names.SERVER_PORT] = port
-        self._base = attributes
+                own[names.SERVER_PORT] = port
+        self._own = own
+        # What the application says of itself is held against the rules of attributes; ours keep to them.
+        self._late = not runtime.watched()
+        first = around if self._late else {**around, **own}
         self._started_ns = time.time_ns()
         self._started = time.perf_counter()
         self._span = tracer.start_span(
-            f"{reply.operation} {asked.model}", outside, SpanKind.CLIENT, attributes, start_time=self._started_ns
+            f"{reply.operation} {asked.model}", outside, SpanKind.CLIENT, first, start_time=self._started_ns
         )
         self.context: Context = trace.set_span_in_context(self._span, outside)
 
@@ -189,6 +193,8 @@ class Call:
     def _describe(self, error: BaseException | None) -> None:
         """Put on the span what was learned."""
         reply = self.reply
+        if self._late:
+            put(self._span, self._own)
         found = reply.usage(thinking_off=self.asked.thinking_off).attributes()
         if reply.response_id is not None:
             found[names.RESPONSE_ID] = reply.response_id
@@ -224,7 +230,8 @@ class Call:
     def _beside(self, model: str, usage: Usage) -> None:
         """A span for an inference that another model made within this call and that is billed apart."""
         asked = (names.THINKING_BUDGET_TOKENS, names.REQUEST_REASONING_LEVEL, names.REQUEST_MAX_TOKENS)
-        inherited = {name: value for name, value in self._base.items() if name not in asked}
+        own = {name: value for name, value in self._own.items() if name not in asked}
+        inherited = {**current_scope(self._outside).attributes, **own}
         self._runtime.tracer().start_span(
             f"{self.reply.operation} {model}",
             context=self._outside,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from thinkmeter.sdk.export import Export
+    from thinkmeter.sdk.start import Watchers
 
 
 class Runtime:
@@ -46,6 +47,7 @@ class Runtime:
         self._tracer: Tracer | None = None
         self._logger: Logger | None = None
         self._kept: float | None = None
+        self._watchers: Watchers | None = None
         self.tier_of = functools.lru_cache(maxsize=1024)(self._tier_of)
 
     def tracer(self) -> Tracer:
@@ -56,6 +58,10 @@ class Runtime:
                 self._tracer = self._join(provider)
                 self._provider = provider
         return self._tracer
+
+    def watched(self) -> bool:
+        """Whether anything may read the attributes of a span of `tracer()` when it starts."""
+        return self._watchers is None or self._watchers.watch()
 
     def logger(self) -> Logger:
         """The logger for verdicts and labels: the application's where it exports by itself, else a private one."""
@@ -102,6 +108,7 @@ class Runtime:
                 if self.settings.endpoint is not None:
                     add(self.export.span_export())
         self._kept = _ratio(getattr(provider, "sampler", None))
+        self._watchers = _watchers(provider)
         return provider.get_tracer(names.SDK_SCOPE, self._version())
 
     def _resource(self) -> "Resource | None":
@@ -125,6 +132,13 @@ def _ratio(sampler: object) -> float | None:
     root = getattr(sampler, "_root", sampler)  # where a sampler asks the parent first, what it asks without one
     rate = getattr(root, "rate", 1.0 if "AlwaysOn" in str(getattr(root, "get_description", str)()) else None)
     return float(rate) if isinstance(rate, int | float) else None
+
+
+def _watchers(provider: TracerProvider) -> "Watchers | None":
+    """Those of a provider of the OpenTelemetry SDK; None: of another, of which that is not known."""
+    from thinkmeter.sdk.start import Watchers
+
+    return Watchers(provider) if hasattr(provider, "_active_span_processor") else None
 
 
 _active: Runtime | None = None

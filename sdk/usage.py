@@ -5,6 +5,7 @@ recordings that the tests replay.
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -15,6 +16,7 @@ from thinkmeter.sdk.asked import at, entry, whole
 from thinkmeter.sdk.health import FAULTS
 
 _encode: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode  # made once, not per call
+_CORE: Final = "pydantic_core"
 Source = Literal["provider", "derived", "missing"]
 Raw = dict[str, Any]
 
@@ -75,21 +77,32 @@ class Usage:
 
     def attributes(self) -> dict[str, AttributeValue]:
         """The same as span attributes; what is unknown is absent."""
-        every: dict[str, AttributeValue | None] = {
-            names.THINKING_SOURCE: self.source,
-            names.INPUT_TOKENS: self.input,
-            names.OUTPUT_TOKENS: self.output,
-            names.REASONING_OUTPUT_TOKENS: self.thinking,
-            names.CACHE_READ_INPUT_TOKENS: self.cache_read,
-            names.CACHE_WRITE_INPUT_TOKENS: self.cache_write,
-            names.CACHE_WRITE_1H_TOKENS: self.cache_write_1h,
-            names.USAGE_COST_USD: self.cost_usd,
-            names.SERVICE_TIER: self.service_tier,
-        }
-        found: dict[str, AttributeValue] = {name: value for name, value in every.items() if value is not None}
+        found: dict[str, AttributeValue] = {names.THINKING_SOURCE: self.source}
+        for name, value in (
+            (names.INPUT_TOKENS, self.input),
+            (names.OUTPUT_TOKENS, self.output),
+            (names.REASONING_OUTPUT_TOKENS, self.thinking),
+            (names.CACHE_READ_INPUT_TOKENS, self.cache_read),
+            (names.CACHE_WRITE_INPUT_TOKENS, self.cache_write),
+            (names.CACHE_WRITE_1H_TOKENS, self.cache_write_1h),
+            (names.USAGE_COST_USD, self.cost_usd),
+            (names.SERVICE_TIER, self.service_tier),
+        ):
+            if value is not None:
+                found[name] = value
         if self.raw:
-            found[names.USAGE_RAW] = _encode(self.raw)
+            found[names.USAGE_RAW] = _text(self.raw)
         return found
+
+
+def _text(raw: Raw) -> str:
+    """A usage object as JSON, by the encoder that most client libraries bring along: a quarter of the time."""
+    if (core := sys.modules.get(_CORE)) is not None:
+        try:
+            return str(core.to_json(raw, fallback=str), "utf-8")
+        except ValueError:  # half a surrogate pair, or endless
+            pass
+    return _encode(raw)
 
 
 def plain(usage: Any) -> Raw | None:
