@@ -1,6 +1,8 @@
 """Replies of Amazon Bedrock: Converse, and InvokeModel, whose bodies are those of each model's maker."""
 
+import base64
 import json
+from collections.abc import Container
 from typing import Any, ClassVar, Final
 
 from thinkmeter.sdk.asked import CONVERSE, at, entry, text, whole
@@ -88,7 +90,7 @@ class ClaudeConverse(Converse):
     __slots__ = ()
 
 
-class _Invoked(Reply):
+class Invoked(Reply):
     """A maker's own reply in Bedrock's envelope: a JSON document in each chunk, and Bedrock's own counts beside it."""
 
     __slots__ = ()
@@ -109,6 +111,8 @@ class _Invoked(Reply):
     def view(self, chunk: Any) -> Any:
         """The document in a chunk."""
         data = at(chunk, ("chunk", "bytes"))
+        if isinstance(data, str):  # as it travels
+            data = base64.b64decode(data)
         return json.loads(data) if data else {}
 
     def chunk(self, chunk: Any) -> None:
@@ -135,19 +139,19 @@ class _Invoked(Reply):
         self.raw = self.raw or raw
 
 
-class InvokedMessages(_Invoked, Messages):
+class InvokedMessages(Invoked, Messages):
     """Claude by InvokeModel."""
 
     __slots__ = ()
 
 
-class InvokedConverse(_Invoked, Converse):
+class InvokedConverse(Invoked, Converse):
     """Amazon's own models by InvokeModel."""
 
     __slots__ = ()
 
 
-class InvokedChat(_Invoked, Chat):
+class InvokedChat(Invoked, Chat):
     """Models by InvokeModel whose makers speak as OpenAI does, and all others: those tell no usage in their bodies."""
 
     __slots__ = ()
@@ -180,6 +184,12 @@ INVOKED: Final[dict[str, type[InvokedMessages | InvokedConverse | InvokedChat]]]
     "inferenceConfig": InvokedConverse,
 }
 """A word that only this kind of request has -> how its reply is read."""
+
+
+def invoked(model: str, body: Container[str]) -> type[InvokedMessages | InvokedConverse | InvokedChat]:
+    """How the reply to InvokeModel is read, by the model and what the request's body has."""
+    kind = next((kind for word, kind in INVOKED.items() if word in body), None)
+    return kind or (InvokedMessages if "anthropic" in model else InvokedChat)
 
 
 def typed(block: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from thinkmeter.sdk.bedrock import (
     InvokedChat,
     InvokedConverse,
     InvokedMessages,
+    invoked,
 )
 from thinkmeter.sdk.body import Reader
 from thinkmeter.sdk.call import Call
@@ -61,8 +62,7 @@ class Botocore(Methods):
             reply = (ClaudeConverse if "anthropic" in model else Converse)(endpoint)
         else:
             body = _document(params.get("body"))
-            kind = next((kind for word, kind in INVOKED.items() if word in body), None)
-            reply = (kind or (InvokedMessages if "anthropic" in model else InvokedChat))(endpoint)
+            reply = invoked(model, body)(endpoint)
         reply.shape.read(body, asked)
         return Opening(reply, asked, (url.hostname or "", url.port), body)
 

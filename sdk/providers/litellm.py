@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from thinkmeter.sdk import guard
 from thinkmeter.sdk.asked import Asked, text
-from thinkmeter.sdk.bedrock import ClaudeConverse, Converse
+from thinkmeter.sdk.bedrock import ClaudeConverse, Converse, Invoked, InvokedChat, invoked
 from thinkmeter.sdk.body import EventStream, Reader, watch
 from thinkmeter.sdk.call import Call
 from thinkmeter.sdk.endpoints import endpoint_of
@@ -33,6 +33,7 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], type[Reply]], ...]] = tuple(
         (r"/anthropic/models/(?P<model>[^/]+):(stream)?[rR]awPredict$", Messages),
         (r"/models/(?P<model>[^/:]+):(generate|streamGenerate)Content$", GeminiDocument),
         (r"/model/(?P<model>[^/]+)/converse(-stream)?$", Converse),
+        (r"/model/(?P<model>[^/]+)/invoke(-with-response-stream)?$", InvokedChat),
     )
 )
 """Path -> how its replies are read, first fit; the model, where it stands there and not in the body."""
@@ -63,6 +64,8 @@ class LiteLlm(Methods):
         endpoint = endpoint_of(url.hostname or "", model)
         if kind is Converse and "anthropic" in model:
             kind = ClaudeConverse
+        elif kind is InvokedChat:
+            kind = invoked(model, body)
         asked = Asked(model, stream=stream)
         kind.shape.read(body.get("generationConfig") or body if kind is GeminiDocument else body, asked)
         return Opening(kind(endpoint), asked, (url.hostname or "", url.port), body)
@@ -104,7 +107,11 @@ class LiteLlm(Methods):
     def deliver(self, result: Any, call: Call) -> Any:
         """An HTTP response: read already, or by litellm as it passes on what it rewrites."""
         reader: type[Reader] = Reader
-        if isinstance(call.reply, Converse):
+        if isinstance(call.reply, Invoked):
+            reader = EventStream
+            heads = {name.lower(): value for name, value in result.headers.items()}
+            call.reply.head({"ResponseMetadata": {"HTTPHeaders": heads, "RequestId": heads.get("x-amzn-requestid")}})
+        elif isinstance(call.reply, Converse):
             reader = EventStream
             call.reply.response_id = text(result.headers.get("x-amzn-requestid"))
         if call.asked.stream and hasattr(result, "_content"):

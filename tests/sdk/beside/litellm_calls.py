@@ -24,6 +24,7 @@ def calls(port: int) -> dict[str, dict[str, Any]]:
         "deepseek": {"model": "deepseek/deepseek-reasoner", "api_base": url},
         "gemini": {"model": "gemini/gemini-3.5-flash", "api_base": f"{url}/models/gemini-3.5-flash"},
         "bedrock": {"model": "bedrock/converse/anthropic.claude-sonnet-5", "aws_bedrock_runtime_endpoint": url},
+        "invoke": {"model": "bedrock/invoke/anthropic.claude-sonnet-5", "aws_bedrock_runtime_endpoint": url},
         "openai": {"model": "openai/gpt-5", "api_base": f"{url}/v1"},
     }
 

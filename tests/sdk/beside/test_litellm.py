@@ -17,6 +17,7 @@ SPOKEN = {  # how the replies to each kind of call look
     "deepseek": "openai chat",
     "gemini": "gemini generate_content",
     "bedrock": "bedrock converse",
+    "invoke": "bedrock invoke",
     "openai": "openai chat",
 }
 PROVIDERS = {"deepseek": "deepseek", "openai": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini"}
