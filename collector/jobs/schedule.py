@@ -16,8 +16,10 @@ from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.failure import reason
 from thinkmeter.schema.store.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,12 @@ class Schedule:
             try:
                 self._lease.release(self._client)
             except ClickHouseError as error:
-                log.info("the lease of the jobs ends by itself, as the store is away: %s", error)
+                why = reason(error)
+                log.info(
+                    "the lease of the jobs ends by itself, as the store is away: %s",
+                    why,
+                    extra=event("jobs.lease_left", reason=why),
+                )
             self._client.close()
 
     def run(self, name: str, job: Callable[[Client], object]) -> None:
@@ -108,12 +115,20 @@ class Schedule:
                     return
                 state.runs += 1
                 job(self._client)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the clock must go on; the state tells it
+            except Exception as error:  # whatever it is, the clock must go on; the state tells it
                 state.failures += 1
-                if str(error) != state.last_error:
-                    level = logging.WARNING if isinstance(error, ThinkmeterError) else logging.ERROR
-                    log.log(level, "job %s failed: %s", name, error)
-                state.last_error = str(error)
+                why = reason(error)
+                if why != state.last_error:
+                    expected = isinstance(error, ThinkmeterError | ClickHouseError)
+                    log.log(
+                        logging.WARNING if expected else logging.ERROR,
+                        "job %s failed: %s",
+                        name,
+                        why,
+                        exc_info=not expected,
+                        extra=event("jobs.failed", job=name, reason=why),
+                    )
+                state.last_error = why
                 return
         state.last_success, state.last_error = dt.datetime.now(dt.UTC), ""
         state.last_duration_s = time.monotonic() - started

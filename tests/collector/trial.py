@@ -23,7 +23,7 @@ from tests.collector.traffic import TRACES_GARBAGE, spans, stored_spans, with_od
 from tests.waiting import wait_for
 from thinkmeter.collector.record import marker, new_segment_id, record
 from thinkmeter.collector.segment import Signal, frame
-from thinkmeter.collector.spool import SUFFIX
+from thinkmeter.collector.spool_files import SUFFIX
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 PATHS = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
