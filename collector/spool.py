@@ -186,10 +186,10 @@ class Spool:
             )
 
     def _lag_s(self, signal: Signal) -> float:
-        received = [segment.received_s for segment in list(self._closed[signal])[:1]]
+        opened = [segment.opened_s for segment in list(self._closed[signal])[:1]]
         if signal in self._open:
-            received.append(self._open[signal].received_s)
-        return max(0.0, time.time() - min(received)) if received else 0.0
+            opened.append(self._open[signal].opened_s)
+        return time.monotonic() - min(opened) if opened else 0.0
 
     # --- the writing thread ---------------------------------------------------------------------------
 

@@ -29,13 +29,14 @@ class Segment:
     Attributes:
         segment_id: unique for ever; the token of its insert.
         size: bytes of it that are on disk.
-        received_s: when its first request was received, Unix time.
+        opened_s: when its first request was received, by a clock that only goes forward, so that no jump of the other
+            one makes it old.
     """
 
     path: Path
     segment_id: str
     size: int
-    received_s: float
+    opened_s: float
 
     def read(self) -> Contents:
         """Its frames.
@@ -67,8 +68,7 @@ class OpenFile:
     """A segment that grows.
 
     Attributes:
-        opened_s: when, by a clock that only goes forward.
-        received_s: when its first request was received, Unix time.
+        opened_s: when its first request was received, by a clock that only goes forward.
         size: bytes that were written, on disk or not.
         items: spans or log records in them.
         synced: bytes that are on disk for certain.
@@ -78,7 +78,6 @@ class OpenFile:
     segment_id: str
     descriptor: int
     opened_s: float
-    received_s: float
     size: int = 0
     items: int = 0
     synced: int = 0
@@ -94,7 +93,7 @@ class OpenFile:
         segment_id = new_segment_id(signal)
         path = directory / f"{segment_id}{SUFFIX}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return cls(path, segment_id, descriptor, time.monotonic(), time.time())
+        return cls(path, segment_id, descriptor, time.monotonic())
 
     def write(self, append: Append) -> None:
         """Add a frame, which is safe after the next `sync`.
@@ -154,7 +153,7 @@ class OpenFile:
 
     def as_segment(self) -> Segment:
         """What is safe of it."""
-        return Segment(self.path, self.segment_id, self.synced, self.received_s)
+        return Segment(self.path, self.segment_id, self.synced, self.opened_s)
 
 
 def left_segments(directory: Path) -> Iterator[tuple[Signal, Segment]]:
@@ -168,10 +167,8 @@ def left_segments(directory: Path) -> Iterator[tuple[Signal, Segment]]:
                 extra=event("spool.stray_file", file=path.name),
             )
             continue
-        yield (
-            Signal(name["signal"]),
-            Segment(path, name["id"], path.stat().st_size, int(name["time_ns"]) / 1e9),
-        )
+        age_s = max(0.0, time.time() - int(name["time_ns"]) / 1e9)
+        yield Signal(name["signal"]), Segment(path, name["id"], path.stat().st_size, time.monotonic() - age_s)
 
 
 def take_hold(directory: Path) -> IO[str]:
