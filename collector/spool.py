@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 FULL_RETRY_S = 10.0
 COMPLAINT_INTERVAL_S = 60.0
-TAKES_NOTHING_S = 10.0
-"""A store that has taken no segment for so long takes none: what it lacks does not get younger by waiting."""
 
 
 class Spool:
@@ -175,13 +173,14 @@ class Spool:
             raise Deferred(Reason.DISK, problem, FULL_RETRY_S)
 
     def _refuse_if_old(self, signal: Signal) -> None:
-        limit_s = self._settings.max_spool_age_s
-        lag_s = self._lag_s(signal)
-        if lag_s > limit_s and time.monotonic() - self._taken_s[signal] > min(TAKES_NOTHING_S, limit_s):
+        # What an earlier run left counts from the start of this one: how old it is, a clock says that may have jumped.
+        limit_s, lag_s = self._settings.max_spool_age_s, self._lag_s(signal)
+        idle_s = min(lag_s, time.monotonic() - self._taken_s[signal])
+        if idle_s > limit_s:
             raise Deferred(
                 Reason.SPOOL_OLD,
-                f"the store lacks what was received {lag_s:.0f} s ago, and the spool lets it wait {limit_s:.0f} s;"
-                " what is in the spool is kept",
+                f"the store has taken nothing for {idle_s:.0f} s, longer than the {limit_s:.0f} s of"
+                " collector.max_spool_age_s; what is in the spool is kept",
                 FULL_RETRY_S,
             )
 
