@@ -16,6 +16,7 @@ from thinkmeter.alerts.sender import Channel, Sender
 from thinkmeter.alerts.settings import AlertSettings, ChannelSettings, SlackSettings
 from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.lease import Lease
 
@@ -103,7 +104,11 @@ class AlertEngine:
             sender.name: Loop(f"alerts to {sender.name}", address, self._turn_of(sender)) for sender in self._senders
         }
         for name in settings.idle_rules:
-            log.warning("alert rule %r is not in effect in this version, which watches runaways alone", name)
+            log.warning(
+                "alert rule %r is not in effect in this version, which watches runaways alone",
+                name,
+                extra=event("alerts.rule_idle", rule=name),
+            )
 
     def start(self) -> None:
         """Begin to judge and to tell, as soon as no other process does."""

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress
+from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +81,17 @@ class Loop:
             wait_s = self._turn(self._store)
         except Exception as error:  # noqa: BLE001  # whatever it is, the next turn must come; the state tells it
             self.state.failures += 1
-            if str(error) != self.state.last_error:
-                level = logging.WARNING if isinstance(error, ThinkmeterError) else logging.ERROR
-                log.log(level, "%s failed and tries again: %s", self._thread.name, error)
-            self.state.last_error = str(error) or type(error).__name__
+            why = reason(error)
+            if why != self.state.last_error:
+                expected = isinstance(error, ThinkmeterError)
+                log.log(
+                    logging.WARNING if expected else logging.ERROR,
+                    "%s failed and tries again: %s",
+                    self._thread.name,
+                    why,
+                    extra=event("alerts.failed", loop=self._thread.name, reason=why),
+                )
+            self.state.last_error = why
             return AFTER_FAILURE_S
         self.state.failures, self.state.last_error = 0, ""
         self.state.last_success = dt.datetime.now(dt.UTC)

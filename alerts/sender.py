@@ -11,6 +11,7 @@ from thinkmeter.alerts.channels.post import NotDeliveredError
 from thinkmeter.alerts.outbox import LONGEST_DELAY_S, Message, Plan, Spacing, delay_s, opening_event, plan
 from thinkmeter.schema.alerting.records import Attempt, Delivery, TryState
 from thinkmeter.schema.alerting.store import AlertStore
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -100,8 +101,13 @@ class Sender:
         except NotDeliveredError as error:
             self._unrecorded = self._failed(message, error, clock())
         except Exception as error:  # a fault of ours in one message must not hold up the others
-            log.exception("alert channel %s: message %s could not be made", self.name, message.id)
-            fault = NotDeliveredError(f"{type(error).__name__}: {error}", perhaps_sent=True, refused=True)
+            log.exception(
+                "alert channel %s: message %s could not be made",
+                self.name,
+                message.id,
+                extra=event("channel.message_faulty", channel=self.name, alert=message.id),
+            )
+            fault = NotDeliveredError(type(error).__name__, perhaps_sent=True, refused=True)
             self._unrecorded = self._failed(message, fault, clock())
         else:
             self.failures, self.last_error = 0, ""
@@ -111,7 +117,12 @@ class Sender:
     def _failed(self, message: Message, error: NotDeliveredError, now: dt.datetime) -> list[Attempt]:
         self.failures += 1
         if str(error) != self.last_error:
-            log.warning("alert channel %s: %s; trying again for 24 hours", self.name, error)
+            log.warning(
+                "alert channel %s: %s; trying again for 24 hours",
+                self.name,
+                error,
+                extra=event("channel.failing", channel=self.name, reason=str(error)),
+            )
         self.last_error = str(error)
         if error.refused:
             # the same message will hardly be taken later, unless someone corrects the channel; others may be now
@@ -127,7 +138,13 @@ class Sender:
         ]
 
     def _give_up(self, store: AlertStore, reason: str, deliveries: Sequence[Delivery], now: dt.datetime) -> None:
-        log.error("alert channel %s: gave up on %d alerts: %s", self.name, len(deliveries), reason)
+        log.error(
+            "alert channel %s: gave up on %d alerts: %s",
+            self.name,
+            len(deliveries),
+            reason,
+            extra=event("channel.gave_up", channel=self.name, alerts=len(deliveries), reason=reason),
+        )
         given_up = Message(deliveries[0].message, deliveries[0].event.state, tuple(deliveries))
         store.add_attempts(self._attempts(given_up, "failed", now, error=reason))
 

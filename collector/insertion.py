@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -16,6 +15,8 @@ from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, frames
 from thinkmeter.schema.errors import PermanentError, RetryableError
+from thinkmeter.schema.logs import event
+from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
@@ -235,9 +236,13 @@ def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> 
         names = {name for made in wanted.values() for name in made}
         if names <= existing(client, "otlp\\_%").keys():
             return Insertion(sources, settings, types, privacy=privacy)
-        if reason := _canary(client, settings, types, privacy):
-            log.warning("the store does not decode OTLP as it should, so Python does, more slowly: %s", reason)
-            return Insertion({}, settings, types, reason, privacy)
+        if otherwise := _canary(client, settings, types, privacy):
+            log.warning(
+                "the store does not decode OTLP as it should, so Python does, more slowly: %s",
+                otherwise,
+                extra=event("store.decodes_otherwise", reason=otherwise),
+            )
+            return Insertion({}, settings, types, otherwise, privacy)
         for made in wanted.values():
             create(client, made)
         if embedded:
@@ -284,7 +289,7 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
     except (PermanentError, RetryableError, ClickHouseError) as error:
         if _is_passing(error.__cause__ or error):
             raise
-        return str(error)
+        return reason(error)
     finally:
         with contextlib.suppress(ClickHouseError):  # the next start drops what is left
             drop(client, existing(client, prefix.replace("_", "\\_") + "%"))
@@ -323,15 +328,9 @@ def _told(what: str, refuses: bool = True) -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
         if refuses and (_code(error) in REFUSED_CODES or isinstance(error, DataError)):
-            raise PermanentError(f"{what}: {_told_without_data(reason)}") from error
-        raise RetryableError(f"{what}: {reason}") from error
-
-
-def _told_without_data(message: str) -> str:
-    """What the store said, without what it quotes: that may be content, and this goes to the log and the quarantine."""
-    return re.sub(r"'[^']*'?|\"[^\"]*\"?", "'...'", message)
+            raise PermanentError(f"{what}: {reason(error)}") from error
+        raise RetryableError(f"{what}: {reason(error)}") from error
 
 
 def _is_passing(error: BaseException) -> bool:

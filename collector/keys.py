@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from thinkmeter.collector.refusal import Reason, Refused
 from thinkmeter.collector.settings import KeySettings, Scope
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +100,18 @@ class Keys:
             self._seen = state
             entries = _entries(self._file.read(), self._environment)
         except ThinkmeterError as error:
-            log.warning("the keys stay as they were: %s", error)
+            log.warning("the keys stay as they were: %s", error, extra=event("keys.unchanged", reason=str(error)))
         else:
             if self._open and entries:
-                log.info("keys are asked for from now on")
+                log.info("keys are asked for from now on", extra=event("keys.required"))
             self._open = self._open and not entries
             self._entries = entries
-            log.info("%d keys hold, as %s has them now", len(entries), self._file.path)
+            log.info(
+                "%d keys hold, as %s has them now",
+                len(entries),
+                self._file.path,
+                extra=event("keys.loaded", keys=len(entries)),
+            )
         finally:
             self._looking.release()
 

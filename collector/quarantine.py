@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from thinkmeter.collector.segment import Signal, body_of
 from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.schema.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,14 @@ class Quarantine:
         finally:
             os.close(directory)
         self._telemetry.quarantined.labels(signal).inc()
-        log.error("kept in quarantine, %s/%s%s: %s", self._directory, name, REQUEST, told["reason"])
+        log.error(
+            "kept in quarantine, %s/%s%s: %s",
+            self._directory,
+            name,
+            REQUEST,
+            told["reason"],
+            extra=event("quarantine.kept", signal=signal, file=f"{name}{REQUEST}", reason=told["reason"]),
+        )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -13,7 +13,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.failure import reason
 from thinkmeter.schema.store.statement import statement
 
 log = logging.getLogger(__name__)
@@ -135,7 +137,10 @@ class Quotas:
                 away = False
             except (ClickHouseError, ThinkmeterError) as error:
                 if not away:
-                    log.warning("the store does not tell how quotas stand: %s", error)
+                    why = reason(error)
+                    log.warning(
+                        "the store does not tell how quotas stand: %s", why, extra=event("quotas.unknown", reason=why)
+                    )
                 away = True
             if self._ended.wait(REFRESH_S):
                 return

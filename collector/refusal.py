@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BUSY = "busy"
     SLOW = "slow"
     SPOOL_FULL = "spool_full"
+    SPOOL_OLD = "spool_old"
     DISK = "disk"
     STOPPING = "stopping"
     # of single spans or rows; the rest of their request is taken
@@ -40,6 +41,7 @@ STATUS: Final = {
     Reason.BUSY: (429, "UNAVAILABLE"),
     Reason.SLOW: (503, "UNAVAILABLE"),
     Reason.SPOOL_FULL: (503, "UNAVAILABLE"),
+    Reason.SPOOL_OLD: (503, "UNAVAILABLE"),
     Reason.DISK: (503, "UNAVAILABLE"),
     Reason.STOPPING: (503, "UNAVAILABLE"),
 }

@@ -25,6 +25,7 @@ from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.collector.writer import Writer
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,12 @@ class Collector:
             gc.freeze()
             _give_back_large_blocks()
             self._running = started.pop_all()
-        log.info("OTLP/HTTP on port %d, OTLP/gRPC on port %d", self.http_port, self.grpc_port)
+        log.info(
+            "OTLP/HTTP on port %d, OTLP/gRPC on port %d",
+            self.http_port,
+            self.grpc_port,
+            extra=event("collector.listening", http_port=self.http_port, grpc_port=self.grpc_port),
+        )
 
     def stop(self) -> None:
         """Close the ports, let the store take what it can in the time set, and keep the rest in the spool."""
@@ -148,7 +154,13 @@ class Collector:
     def _drain(self) -> None:
         self._spool.close()
         if not self._spool.wait_until_empty(self._settings.drain_s):
-            log.warning("the store did not take everything in time; the rest stays in %s", self._data_dir / "spool")
+            waiting = self._spool.waiting_bytes
+            log.warning(
+                "the store did not take everything in time; %d bytes stay in %s",
+                waiting,
+                self._data_dir / "spool",
+                extra=event("collector.drain_incomplete", waiting_bytes=waiting),
+            )
         for writer in self._writers:
             writer.stop(ABANDON_S)
 

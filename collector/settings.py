@@ -40,6 +40,11 @@ class CollectorSettings(BaseModel):
     max_inflight_bytes: int = Field(default=256 * MIB, gt=0, description="requests in memory at once, all together")
     body_timeout_s: float = Field(default=30.0, gt=0, description="time a sender has to send a request's body")
     max_spool_bytes: int = Field(default=8 * GIB, gt=0, description="what waits on disk for the store at most")
+    max_spool_age_s: float = Field(
+        default=72 * 3600.0,
+        gt=0,
+        description="how long a store may take nothing until requests are put off; what waits is kept",
+    )
     min_free_disk_bytes: int = Field(default=512 * MIB, ge=0, description="disk space that the spool leaves free")
     segment_spans: int = Field(default=40_000, gt=0, description="spans or log records of one insert")
     segment_bytes: int = Field(default=32 * MIB, gt=0, description="bytes of one insert")

@@ -5,11 +5,8 @@ after its own. A file is a segment: it holds one signal, is only ever appended t
 so that its name can be the token under which the store takes it once.
 """
 
-import dataclasses
-import fcntl
 import logging
 import os
-import re
 import threading
 import time
 from collections import deque
@@ -17,82 +14,19 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import IO
 
-from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, record
 from thinkmeter.collector.refusal import Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
+from thinkmeter.collector.spool_files import Append, OpenFile, Segment, left_segments, sync_directory, take_hold
 from thinkmeter.collector.telemetry import Telemetry
-from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
+from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".segment"
-FILE_NAME = re.compile(r"(?P<id>(?P<signal>traces|logs)-(?P<time_ns>\d{20})-[0-9a-f]{32})\.segment")
 FULL_RETRY_S = 10.0
 COMPLAINT_INTERVAL_S = 60.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Segment:
-    """A file that will not change any more.
-
-    Attributes:
-        segment_id: unique for ever; the token of its insert.
-        size: bytes of it that are on disk.
-        received_s: when its first request was received, Unix time.
-    """
-
-    path: Path
-    segment_id: str
-    size: int
-    received_s: float
-
-    def read(self) -> Contents:
-        """Its frames.
-
-        Raises:
-            OSError: the disk fails.
-        """
-        with self.path.open("rb") as file:
-            return read_records(file.read(self.size), marker(self.segment_id))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Append:
-    signal: Signal
-    frame: bytes
-    items: int
-    done: Future[None]
-
-    @property
-    def size(self) -> int:
-        return HEADER.size + len(self.frame)
-
-
-@dataclasses.dataclass(slots=True)
-class _OpenFile:
-    path: Path
-    segment_id: str
-    descriptor: int
-    opened_s: float
-    received_s: float
-    size: int = 0
-    items: int = 0
-    synced: int = 0
-    unsynced: list[_Append] = dataclasses.field(default_factory=list)
-
-    def write(self, append: _Append) -> None:
-        rest = memoryview(record(marker(self.segment_id), append.frame, append.items))
-        while rest:
-            rest = rest[os.write(self.descriptor, rest) :]
-        self.size += append.size
-        self.items += append.items
-        self.unsynced.append(append)
-
-    def as_segment(self) -> Segment:
-        return Segment(self.path, self.segment_id, self.synced, self.received_s)
 
 
 class Spool:
@@ -107,16 +41,19 @@ class Spool:
         self._directory = directory
         self._settings = settings
         self._telemetry = telemetry
-        self._lock_file = _lock(directory)
+        self._lock_file = take_hold(directory)
         self._changed = threading.Condition()
-        self._pending: list[_Append] = []
-        self._open: dict[Signal, _OpenFile] = {}
+        self._pending: list[Append] = []
+        self._open: dict[Signal, OpenFile] = {}
         self._closed: dict[Signal, deque[Segment]] = {signal: deque() for signal in Signal}
         self._hungry: set[Signal] = set()
         self._stopping = False
         self._next_complaint_s = 0.0
         self._bytes = 0
-        self._find_segments()
+        self._taken_s = dict.fromkeys(Signal, time.monotonic())
+        for signal, segment in left_segments(directory):
+            self._closed[signal].append(segment)
+            self._bytes += segment.size
         telemetry.spool_bytes.set_function(lambda: self._bytes)
         for signal in Signal:
             telemetry.spool_segments.labels(signal).set_function(partial(len, self._closed[signal]))
@@ -130,14 +67,19 @@ class Spool:
         The future's exception, if any, is a Deferred: nothing of the frame was kept.
 
         Raises:
-            Deferred: the spool or the disk is full, or the collector stops.
+            Deferred: the spool or the disk is full, the store has taken nothing for too long, or the collector stops.
         """
-        append = _Append(signal, frame, items, Future())
+        append = Append(signal, frame, items, Future())
         append.done.set_running_or_notify_cancel()  # a sender that hangs up cannot take it back
         with self._changed:
             if self._stopping:
                 raise Deferred(Reason.STOPPING, "the collector is stopping")
-            self._refuse_if_full(append.size)
+            try:
+                self._refuse_if_full(append.size)
+                self._refuse_if_old(signal)
+            except Deferred as refusal:
+                self._complain("requests are put off", "spool.puts_off", str(refusal), signal=signal)
+                raise
             self._bytes += append.size
             self._pending.append(append)
             self._changed.notify_all()
@@ -165,12 +107,18 @@ class Spool:
         with self._changed:
             segment = self._closed[signal].popleft()
             self._bytes -= segment.size
+            self._taken_s[signal] = time.monotonic()
             self._changed.notify_all()
         try:
             segment.path.unlink()
         except OSError as error:
             # It will be sent again at the next start, under the same token.
-            log.warning("the segment %s is stored but cannot be deleted: %s", segment.path, error)
+            log.warning(
+                "the segment %s is stored but cannot be deleted: %s",
+                segment.path,
+                error.strerror,
+                extra=event("spool.undeleted", file=segment.path.name, reason=error.strerror),
+            )
 
     def close(self) -> None:
         """Refuse what comes from now on, put what is underway on disk, and hand over every segment."""
@@ -192,10 +140,7 @@ class Spool:
     def lag_s(self, signal: Signal) -> float:
         """Age of the oldest request that the store does not have, in seconds; 0 if it has all."""
         with self._changed:
-            received = [segment.received_s for segment in list(self._closed[signal])[:1]]
-            if signal in self._open:
-                received.append(self._open[signal].received_s)
-        return max(0.0, time.time() - min(received)) if received else 0.0
+            return self._lag_s(signal)
 
     @property
     def waiting_bytes(self) -> int:
@@ -207,6 +152,8 @@ class Spool:
         with self._changed:
             try:
                 self._refuse_if_full(0)
+                for signal in Signal:
+                    self._refuse_if_old(signal)
             except Deferred as full:
                 return str(full)
         return ""
@@ -224,6 +171,24 @@ class Spool:
         if free < reserve + size:
             problem = f"the disk of the spool is full: {free} bytes are free, {reserve} of them for the store"
             raise Deferred(Reason.DISK, problem, FULL_RETRY_S)
+
+    def _refuse_if_old(self, signal: Signal) -> None:
+        # What an earlier run left counts from the start of this one: how old it is, a clock says that may have jumped.
+        limit_s, lag_s = self._settings.max_spool_age_s, self._lag_s(signal)
+        idle_s = min(lag_s, time.monotonic() - self._taken_s[signal])
+        if idle_s > limit_s:
+            raise Deferred(
+                Reason.SPOOL_OLD,
+                f"the store has taken nothing for {idle_s:.0f} s, longer than the {limit_s:.0f} s of"
+                " collector.max_spool_age_s; what is in the spool is kept",
+                FULL_RETRY_S,
+            )
+
+    def _lag_s(self, signal: Signal) -> float:
+        opened = [segment.opened_s for segment in list(self._closed[signal])[:1]]
+        if signal in self._open:
+            opened.append(self._open[signal].opened_s)
+        return time.monotonic() - min(opened) if opened else 0.0
 
     # --- the writing thread ---------------------------------------------------------------------------
 
@@ -251,10 +216,10 @@ class Spool:
         remaining = [self._remaining_s(self._open[s]) for s in self._hungry if s in self._open]
         return max(0.0, min(remaining)) if remaining else None
 
-    def _remaining_s(self, file: _OpenFile) -> float:
+    def _remaining_s(self, file: OpenFile) -> float:
         return file.opened_s + self._settings.segment_age_s - time.monotonic()
 
-    def _commit(self, signal: Signal, appends: Sequence[_Append]) -> None:
+    def _commit(self, signal: Signal, appends: Sequence[Append]) -> None:
         waiting = deque(appends)
         try:
             while waiting:
@@ -269,30 +234,25 @@ class Spool:
             unsynced = self._cut(signal)
             self._put_off([*unsynced, *waiting], error)
 
-    def _has_room(self, file: _OpenFile, append: _Append) -> bool:
+    def _has_room(self, file: OpenFile, append: Append) -> bool:
         return file.size == 0 or (
             file.items + append.items <= self._settings.segment_spans
             and file.size + append.size <= self._settings.segment_bytes
         )
 
-    def _create(self, signal: Signal) -> _OpenFile:
-        segment_id = new_segment_id(signal)
-        path = self._directory / f"{segment_id}{SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        file = _OpenFile(path, segment_id, descriptor, time.monotonic(), time.time())
+    def _create(self, signal: Signal) -> OpenFile:
+        file = OpenFile.create(self._directory, signal)
         with self._changed:
             self._open[signal] = file
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
         return file
 
-    def _sync(self, file: _OpenFile) -> None:
+    def _sync(self, file: OpenFile) -> None:
         if file.synced == file.size:
             return
         started_s = time.monotonic()
-        os.fdatasync(file.descriptor)
+        done = file.sync()
         self._telemetry.fsync_s.observe(time.monotonic() - started_s)
-        file.synced = file.size
-        done, file.unsynced = file.unsynced, []
         for append in done:
             append.done.set_result(None)
 
@@ -302,80 +262,26 @@ class Spool:
             if file.synced:
                 self._closed[signal].append(file.as_segment())
             self._changed.notify_all()
-        try:
-            os.close(file.descriptor)
-        except OSError as error:
-            log.warning("%s: %s", file.path, error)  # its bytes were synced before
+        file.close()
 
-    def _cut(self, signal: Signal) -> list[_Append]:
+    def _cut(self, signal: Signal) -> list[Append]:
         """End the open file where it was last safe; the appends that are not in it."""
         file = self._open.get(signal)
         if file is None:
             return []
-        try:
-            if file.synced:
-                # After a failed fsync nothing is known of the pages, so that the file is not used any further.
-                os.ftruncate(file.descriptor, file.synced)
-                os.fdatasync(file.descriptor)
-            else:
-                file.path.unlink()
-        except OSError as error:
-            # Its size bounds what this process reads; a later one may find frames whose senders were put off.
-            log.warning("the end of %s cannot be cut: %s", file.path, error)
-        unsynced, file.unsynced = file.unsynced, []
+        unsynced = file.cut()
         self._hand_over(signal)
         return unsynced
 
-    def _put_off(self, appends: Sequence[_Append], error: Exception) -> None:
-        if time.monotonic() >= self._next_complaint_s:  # once, and not for every sender that tries again
-            self._next_complaint_s = time.monotonic() + COMPLAINT_INTERVAL_S
-            log.error("the spool in %s cannot be written: %s", self._directory, error)
-        refusal = f"the spool cannot be written: {error.strerror if isinstance(error, OSError) else error}"
+    def _put_off(self, appends: Sequence[Append], error: Exception) -> None:
+        why = reason(error)
+        self._complain(f"the spool in {self._directory} cannot be written", "spool.unwritable", why)
         with self._changed:
             self._bytes -= sum(append.size for append in appends)
         for append in appends:
-            append.done.set_exception(Deferred(Reason.DISK, refusal, FULL_RETRY_S))
+            append.done.set_exception(Deferred(Reason.DISK, f"the spool cannot be written: {why}", FULL_RETRY_S))
 
-    # --- start ----------------------------------------------------------------------------------------
-
-    def _find_segments(self) -> None:
-        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
-            name = FILE_NAME.fullmatch(path.name)
-            if name is None:
-                log.warning("%s is not a segment of this spool and is left alone", path)
-                continue
-            segment = Segment(path, name["id"], path.stat().st_size, int(name["time_ns"]) / 1e9)
-            self._closed[Signal(name["signal"])].append(segment)
-            self._bytes += segment.size
-
-
-def _lock(directory: Path) -> IO[str]:
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _sync_directory(directory.parent)
-        lock = (directory / "lock").open("a+")
-    except OSError as error:
-        raise ThinkmeterError(
-            f"the spool directory {directory} cannot be used: {error.strerror}; name another with --data"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise ThinkmeterError(
-            f"the spool {directory} is in use by process {owner}; stop that collector or name another with --data"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _complain(self, sentence: str, name: str, why: str, **fields: object) -> None:
+        if time.monotonic() >= self._next_complaint_s:  # once, and not for every sender that tries again
+            self._next_complaint_s = time.monotonic() + COMPLAINT_INTERVAL_S
+            log.error("%s: %s", sentence, why, extra=event(name, reason=why, **fields))

@@ -13,10 +13,13 @@ from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.quarantine import Quarantine
 from thinkmeter.collector.record import Contents
 from thinkmeter.collector.segment import Signal, closing
-from thinkmeter.collector.spool import Segment, Spool
+from thinkmeter.collector.spool import Spool
+from thinkmeter.collector.spool_files import Segment
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.errors import PermanentError, RetryableError, ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +77,11 @@ class Writer:
                 self._write(segment)
                 self._spool.remove(self._signal)
         except _Stopped:
-            log.info("%s that the store has not taken stay in the spool", self._signal)
+            log.info(
+                "%s that the store has not taken stay in the spool",
+                self._signal,
+                extra=event("writer.stopped", signal=self._signal),
+            )
         finally:
             self._disconnect()
 
@@ -101,7 +108,12 @@ class Writer:
             self._in_store(lambda client, insertion: insertion.insert_segment(client, self._signal, data, token))
         except PermanentError as refused:
             if whole:
-                log.warning("the store refuses segment %s as a whole: %s", segment_id, refused)
+                log.warning(
+                    "the store refuses segment %s as a whole: %s",
+                    segment_id,
+                    refused,
+                    extra=event("writer.segment_split", signal=self._signal, segment=segment_id, reason=str(refused)),
+                )
                 self._telemetry.segments_split.labels(self._signal).inc()
         else:
             self._telemetry.written.labels(self._signal).inc(sum(contents.items[first:end]))
@@ -165,15 +177,23 @@ class Writer:
     def _failed(self, error: Exception) -> None:
         self._telemetry.store_failures.labels(self._signal).inc()
         self._disconnect()
-        self.problem = str(error) or type(error).__name__
+        self.problem = reason(error)
         if time.monotonic() >= self._next_complaint_s:
             self._next_complaint_s = time.monotonic() + COMPLAINT_INTERVAL_S
             expected = isinstance(error, ThinkmeterError | OSError)
-            log.warning("%s wait in the spool: %s", self._signal, self.problem, exc_info=not expected)
+            log.warning(
+                "%s wait in the spool: %s",
+                self._signal,
+                self.problem,
+                exc_info=not expected,
+                extra=event("writer.waiting", signal=self._signal, reason=self.problem),
+            )
 
     def _recovered(self) -> None:
         if self.problem:
-            log.warning("%s go into the store again", self._signal)
+            log.warning(
+                "%s go into the store again", self._signal, extra=event("writer.recovered", signal=self._signal)
+            )
         self.problem = ""
         self._next_complaint_s = 0.0
 

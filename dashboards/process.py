@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import LogSettings
 from thinkmeter.schema.store.client import StoreAddress
 
 START_TIMEOUT_S = 120.0
@@ -37,6 +38,7 @@ class DashboardProcess:
         host: str = "127.0.0.1",
         names: Sequence[str] = (),
         log: Path | None = None,
+        logs: LogSettings | None = None,
     ) -> None:
         """Remember what to start; nothing runs yet.
 
@@ -48,12 +50,14 @@ class DashboardProcess:
             names: host names of a proxy that serves it from loopback; under any other name it does not answer there,
                 so that a web page that has its own name point to this machine reads nothing.
             log: where its messages go; default: this process's standard error.
+            logs: how they look.
         """
         self.port = port
         self._store = store
         self._host = host
         self._names = list(names)
         self._log = log
+        self._logs = logs or LogSettings()
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -136,6 +140,7 @@ class DashboardProcess:
         assert child.stdin is not None
         try:
             orders = {"host": self._host, "port": self.port, "names": self._names, "store": store}
+            orders["log"] = self._logs.model_dump(mode="json")
             child.stdin.write(json.dumps(orders).encode() + b"\n")
             child.stdin.flush()
         except BrokenPipeError:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas  # noqa: F401  # whole before the pages' threads race to import it
 import plotly.graph_objects  # noqa: F401
 import streamlit
+import streamlit.logger
 import uvicorn.config
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,6 +25,7 @@ from streamlit import config
 
 from thinkmeter.dashboards import store, theme
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import LogFormat, LogSettings, formatter, start_logs
 from thinkmeter.schema.store.client import StoreAddress
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -62,6 +64,7 @@ def main() -> None:
     """Serve until the parent is gone."""
     orders = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _start_logs(LogSettings.model_validate(orders["log"]))
     named = orders["store"]
     store.read_from(Path(named["data"]) if "data" in named else StoreAddress(**named))
 
@@ -82,6 +85,21 @@ def main() -> None:
         Path(__file__).with_name("app.py"), lifespan=announce, routes=[Route("/readyz", _ready)]
     )
     application.run(config=options(orders["host"], orders["port"], orders["names"]))
+
+
+def _start_logs(settings: LogSettings) -> None:
+    """Let Streamlit say what it says as everything else does: it gives each of its loggers a handler of its own."""
+    start_logs(settings)
+    if settings.format is LogFormat.TEXT:
+        return
+
+    def set_up(logger: logging.Logger) -> None:
+        handler = logging.StreamHandler()
+        handler.setFormatter(formatter(settings.format))
+        logger.handlers = [handler]
+
+    streamlit.logger.setup_formatter = set_up
+    streamlit.logger.update_formatter()
 
 
 def _ready(_: Request) -> Response:

@@ -1,6 +1,9 @@
 """What every test may ask for: a real store, one for the whole run, and a database of its own."""
 
+import logging
+import signal
 import sys
+import threading
 import urllib.parse
 from collections.abc import Iterator
 
@@ -52,7 +55,28 @@ def client(database: StoreAddress) -> Iterator[Client]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def logs_as_they_were() -> Iterator[None]:
+    """For who starts logs in this process: they end with the test."""
+    root, own = logging.getLogger(), logging.getLogger("thinkmeter")
+    handlers, levels, hooks = root.handlers, (root.level, own.level), (sys.excepthook, threading.excepthook)
+    yield
+    root.handlers = handlers
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
+    sys.excepthook, threading.excepthook = hooks
+
+
+@pytest.fixture
+def signals_as_they_were() -> Iterator[None]:
+    """A command that stays takes signals over; here it ends before, and the tests go on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs_as_they_were: None) -> Run:
     """Run `thinkmeter` with the given arguments."""
 
     def run(*arguments: str) -> Told:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.summary import QuerySummary
 
+from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 50_000
@@ -34,6 +35,7 @@ class _State:
     changes: int
     settled_until: dt.datetime
     unplaced: int
+    recorded: dt.datetime
 
 
 def refresh_requests(client: Client, *, budget_s: float | None = BUDGET_S) -> int:
@@ -87,8 +89,12 @@ class _Run:
         self.state = _State(*client.query(_sql("requests_state"), tz_mode="aware").result_rows[0])
 
     def begin(self) -> None:
-        """Begin from the start where nothing is made by the rules of now."""
+        """Begin from the start where nothing is made by the rules of now, or the store's clock went back."""
         state = self.state
+        if went_back(state.recorded, state.version):
+            bring_back(self._client, "request_facts", state.version)
+            forget_marks(self._client, "request_progress", "recorded", state.version)
+            state.made_by = 0
         if state.made_by != state.rules:
             self._reach(made_by=state.rules, since=state.until, whole_from=NOTHING, rebuild=0, pieces_done=0)
             state.changes = 0  # they are among all that is made anew

@@ -11,4 +11,5 @@ SELECT seen_until AS until, now64(6) AS version, (SELECT rules FROM request_rule
   -- of spans that are no matter of any request, too, it is said how far they were seen
   (SELECT max(settled_until) FROM watermarks WHERE job = 'settle') AS settled_until,
   -- those that have to be looked up
-  (SELECT count() FROM verdicts WHERE unplaced) + (SELECT count() FROM labels WHERE unplaced) AS unplaced
+  (SELECT count() FROM verdicts WHERE unplaced) + (SELECT count() FROM labels WHERE unplaced) AS unplaced,
+  (SELECT max(recorded) FROM request_progress) AS recorded

@@ -16,8 +16,10 @@ from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.failure import reason
 from thinkmeter.schema.store.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,9 @@ PRICING_INTERVAL_S = 2.0
 LEASE_S = 6.0
 """How long after the end of a process that was killed another takes the jobs over."""
 RENEWAL_INTERVAL_S = LEASE_S / 3
+CLOCK_INTERVAL_S = 1.0
+BACK_S = 0.5
+"""How far the machine's clock is set back until the jobs are told: they wait for a time by it."""
 OVERLAP_S = 60.0
 """How far a frequent run looks back: longer than a collector's clock may be off or an insert may take."""
 
@@ -70,6 +75,8 @@ class Schedule:
         )
         self._lease = Lease("jobs", LEASE_S)
         self._renewed = -LEASE_S
+        self._ended = threading.Event()
+        self._clock = threading.Thread(target=self._watch_clock, name="jobs clock", daemon=True)
         self.states: dict[str, JobState] = {}
         self.leads = False
 
@@ -84,16 +91,24 @@ class Schedule:
         self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S)
         self._scheduler.add_job(self.run, "cron", ("baselines", refresh_baselines), second=0)
         self._scheduler.start()
+        self._clock.start()
 
     def close(self) -> None:
         """Let the running job end, stop the clock and let another process take over; safe without `start`."""
         if self._scheduler.running:
+            self._ended.set()
+            self._clock.join()
             self._scheduler.shutdown(wait=True)
         if self._client is not None:
             try:
                 self._lease.release(self._client)
             except ClickHouseError as error:
-                log.info("the lease of the jobs ends by itself, as the store is away: %s", error)
+                why = reason(error)
+                log.info(
+                    "the lease of the jobs ends by itself, as the store is away: %s",
+                    why,
+                    extra=event("jobs.lease_left", reason=why),
+                )
             self._client.close()
 
     def run(self, name: str, job: Callable[[Client], object]) -> None:
@@ -108,12 +123,20 @@ class Schedule:
                     return
                 state.runs += 1
                 job(self._client)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the clock must go on; the state tells it
+            except Exception as error:  # whatever it is, the clock must go on; the state tells it
                 state.failures += 1
-                if str(error) != state.last_error:
-                    level = logging.WARNING if isinstance(error, ThinkmeterError) else logging.ERROR
-                    log.log(level, "job %s failed: %s", name, error)
-                state.last_error = str(error)
+                why = reason(error)
+                if why != state.last_error:
+                    expected = isinstance(error, ThinkmeterError | ClickHouseError)
+                    log.log(
+                        logging.WARNING if expected else logging.ERROR,
+                        "job %s failed: %s",
+                        name,
+                        why,
+                        exc_info=not expected,
+                        extra=event("jobs.failed", job=name, reason=why),
+                    )
+                state.last_error = why
                 return
         state.last_success, state.last_error = dt.datetime.now(dt.UTC), ""
         state.last_duration_s = time.monotonic() - started
@@ -126,9 +149,18 @@ class Schedule:
             self.leads = self._lease.acquire(client)
         return self.leads
 
+    def _watch_clock(self) -> None:
+        """Where the machine's clock goes back, let every job run now, and not when the clock comes there once more."""
+        ahead_s = time.time() - time.monotonic()
+        while not self._ended.wait(CLOCK_INTERVAL_S):
+            before_s, ahead_s = ahead_s, time.time() - time.monotonic()
+            if ahead_s < before_s - BACK_S:
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=dt.datetime.now(dt.UTC))
+
     def _price(self) -> None:
         state = self.states["pricing"]
         # After a failure nothing is known of what arrived meanwhile: compare all.
-        complete = state.last_success is None or state.last_error != ""
+        complete = state.last_success is None or state.last_error != "" or state.last_success > dt.datetime.now(dt.UTC)
         since = None if complete or state.last_success is None else state.last_success - dt.timedelta(seconds=OVERLAP_S)
         self.run("pricing", lambda client: refresh_prices(client, self._prices, since=since))

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.store.failure import reason
 
 # Every failed try is logged there, beside the error that tells the caller, who says it once.
 logging.getLogger("clickhouse_connect.driver._backend.http_sync").setLevel(logging.ERROR)
@@ -114,16 +115,6 @@ def connect(address: StoreAddress, *, database: str | None = None, read_only: bo
             send_receive_timeout=300,
         )
     except OperationalError as error:
-        raise RetryableError(f"the store at {address.host}:{address.port} does not answer: {_reason(error)}") from error
+        raise RetryableError(f"the store at {address.host}:{address.port} does not answer: {reason(error)}") from error
     except DatabaseError as error:
-        raise ThinkmeterError(f"the store at {address.host}:{address.port} refused: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    root: BaseException = error
-    while (cause := root.__cause__ or root.__context__) is not None:
-        root = cause
-    if isinstance(root, OSError) and root.strerror:
-        return root.strerror
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+        raise ThinkmeterError(f"the store at {address.host}:{address.port} refused: {reason(error)}") from error

@@ -141,8 +141,11 @@ class EmbeddedStore:
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
         deadline = time.monotonic() + ORPHAN_TIMEOUT_S
+        log = self._data_dir / "store.log"
+        if log.exists() and log.stat().st_size:
+            log.replace(log.with_name("store.log.1"))  # why the one before ended may stand there
         while True:
-            child, log = self._spawn(port)
+            child = self._spawn(port, log)
             if _answers(child, port):
                 return child
             reason = log.read_text(errors="replace")
@@ -150,24 +153,23 @@ class EmbeddedStore:
                 raise ThinkmeterError(f"the store did not start: {_last_line(reason)} (its log: {log})")
             time.sleep(0.2)  # the lock's owner is a child whose parent was killed; it ends by itself
 
-    def _spawn(self, port: int) -> tuple[subprocess.Popen[bytes], Path]:
+    def _spawn(self, port: int, log: Path) -> subprocess.Popen[bytes]:
         config_dir = self._data_dir / "store-config"
         config_dir.mkdir(mode=0o700, exist_ok=True)
         backups = (self._data_dir / FOLDER).absolute()
         _write_private(config_dir / "config.xml", CONFIG.format(port=port, backups=escape(str(backups))))
         _write_private(config_dir / "users.xml", USERS.format(user=USER, password=escape(self.address.password)))
-        log = self._data_dir / "store.log"
         script = Path(__file__).with_name("embedded_child.py")
-        with log.open("wb") as out:
-            child = subprocess.Popen(
-                [sys.executable, "-P", str(script), str(config_dir), str(self._data_dir / "store")],
+        log.write_bytes(b"")
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                [sys.executable, "-P", str(script), str(config_dir), str(self._data_dir / "store"), str(log)],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,  # Ctrl-C at the terminal is the parent's to answer
                 cwd=config_dir,
             )
-        return child, log
 
 
 def _answers(child: subprocess.Popen[bytes], port: int) -> bool:

@@ -1,6 +1,7 @@
 """Erases what the store has of a user, a session or a request, in every table that names it."""
 
 import dataclasses
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -13,7 +14,10 @@ from thinkmeter.schema.store.statement import statement
 Kind = Literal["user", "session", "request"]
 PASSES: Final = 3
 """A job that settled spans meanwhile may have written again what was erased: then it is erased again."""
-_NOW: Final = {"lightweight_deletes_sync": 2, "mutations_sync": 2, "allow_nondeterministic_mutations": 1}
+STUCK_S: Final = 60.0
+"""A table that has worked on none of its parts for so long does not get to it: its merges are stopped, or all fail."""
+POLL_S: Final = 0.02
+_WAITED_FOR_HERE: Final = {"lightweight_deletes_sync": 0, "mutations_sync": 0, "allow_nondeterministic_mutations": 1}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def erase(client: Client, kind: Kind, name: str, *, project: str, dry_run: bool 
         dry_run: count, and change nothing but two tables that are dropped again.
 
     Raises:
-        RetryableError: rows came again each time.
+        RetryableError: rows came again each time, or a table does not get to it; nothing stays ordered then.
     """
     known = {"kind": kind, "name": name, "project": project}
     first: Erased | None = None
@@ -60,12 +64,39 @@ def erase(client: Client, kind: Kind, name: str, *, project: str, dry_run: bool 
                 return first
             for table, condition in _conditions(client, kind, places).items():
                 if found.rows[table]:
-                    client.command(f"DELETE FROM {table} WHERE {condition}", parameters=known, settings=_NOW)
-                    client.command(f"ALTER TABLE {table} APPLY DELETED MASK", settings=_NOW)
+                    _change(client, table, f"DELETE FROM {table} WHERE {condition}", known)
+                    _change(client, table, f"ALTER TABLE {table} APPLY DELETED MASK", {})
         finally:
             for place in places.values():
                 client.command(f"DROP TABLE IF EXISTS {place} SYNC")
     raise RetryableError(f"rows of {kind} {name!r} came again while they were erased: stop what sends them and repeat")
+
+
+def _change(client: Client, table: str, sql: str, parameters: Mapping[str, Any]) -> None:
+    """Change a table and wait until every part of it is changed, as long as the store works on it."""
+    before = _mutations(client, table).keys()
+    client.command(sql, parameters=dict(parameters), settings=_WAITED_FOR_HERE)
+    seen: object = None
+    while ours := {key: row for key, row in _mutations(client, table).items() if key not in before and not row[0]}:
+        now = time.monotonic()
+        if seen != ours or any(in_progress for _, _, in_progress, _ in ours.values()):
+            seen, since = ours, now
+        if now - since > STUCK_S:
+            for mutation in ours:  # they name tables that are dropped now
+                where = "database = currentDatabase() AND table = {table:String} AND mutation_id = {mutation:String}"
+                client.command(f"KILL MUTATION WHERE {where} SYNC", parameters={"table": table, "mutation": mutation})
+            why = next((failure for *_, failure in ours.values() if failure), "its merges seem to be stopped")
+            raise RetryableError(
+                f"the table {table} has not worked on what is to be erased for {STUCK_S:.0f} s ({why}); nothing of it"
+                f" is erased there: see to its merges (`SYSTEM START MERGES {table}`) and repeat"
+            )
+        time.sleep(POLL_S)
+
+
+def _mutations(client: Client, table: str) -> dict[str, tuple[Any, ...]]:
+    """Changes of a table: whether each is done, how many parts it lacks, how many are worked on, why one failed."""
+    rows = client.query(statement(__package__, "mutations"), parameters={"table": table}).result_rows
+    return {str(row[0]): tuple(row[1:]) for row in rows}
 
 
 def _look(client: Client, known: Mapping[str, Any], places: Mapping[str, str]) -> Erased:

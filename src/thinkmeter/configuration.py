@@ -17,6 +17,7 @@ from thinkmeter.collector.privacy import Privacy
 from thinkmeter.collector.settings import CollectorSettings, KeySettings
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.limits import Budgets, Quotas
+from thinkmeter.schema.logs import LogFormat, LogSettings
 from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.prices import PriceSettings
 from thinkmeter.schema.rules import (
@@ -94,6 +95,7 @@ class Configuration(BaseSettings):
     dashboard: dict[str, Any] = {}
     privacy: Privacy = Privacy()
     retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
     _path: Path | None = PrivateAttr(default=None)
 
     @field_validator("timezone")
@@ -169,6 +171,12 @@ def with_ports(configuration: Configuration, **ports: int | None) -> Configurati
     """The configuration with the ports of the command line over it."""
     given = {name: port for name, port in ports.items() if port is not None}
     return configuration.model_copy(update={"collector": configuration.collector.model_copy(update=given)})
+
+
+def with_log_format(configuration: Configuration, log_format: LogFormat | None) -> Configuration:
+    """The configuration with the format of the command line over it."""
+    given = {"format": log_format} if log_format is not None else {}
+    return configuration.model_copy(update={"log": configuration.log.model_copy(update=given)})
 
 
 def apply_rules(client: Client, configuration: Configuration) -> list[str]:

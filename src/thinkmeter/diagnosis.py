@@ -13,7 +13,8 @@ from clickhouse_connect.driver.client import Client
 
 from thinkmeter.alerts.check import missing_secrets
 from thinkmeter.collector.insertion import is_installed
-from thinkmeter.collector.spool import FILE_NAME
+from thinkmeter.collector.settings import CollectorSettings
+from thinkmeter.collector.spool_files import FILE_NAME
 from thinkmeter.configuration import Configuration
 from thinkmeter.schema.price_list import STALE, newest_listed
 from thinkmeter.schema.query import Reader
@@ -57,11 +58,11 @@ def of_data_dir(data_dir: Path, configuration: Configuration) -> Iterator[Findin
     if free < reserve:
         told += f", less than collector.min_free_disk_bytes: requests are answered 503 until more than {reserve} are"
     yield Finding(Level.FAILURE if free < reserve else Level.OK, "disk", told)
-    yield _spool(data_dir / "spool")
+    yield _spool(data_dir / "spool", configuration.collector)
     yield from _quarantine(data_dir / "quarantine")
 
 
-def _spool(directory: Path) -> Finding:
+def _spool(directory: Path, settings: CollectorSettings) -> Finding:
     files = {path: name for path in directory.glob("*") if (name := FILE_NAME.fullmatch(path.name))}
     if not files:
         return Finding(Level.OK, "spool", "nothing waits for the store")
@@ -69,7 +70,12 @@ def _spool(directory: Path) -> Finding:
     age_s = dt.datetime.now(dt.UTC).timestamp() - oldest
     size = sum(path.stat().st_size for path in files if path.exists())
     told = f"{len(files)} segments, {size:,} bytes, wait for the store, the oldest for {age_s:.0f} s"
-    if age_s < LATE_S:
+    if size >= settings.max_spool_bytes:
+        told += f"; that is collector.max_spool_bytes ({settings.max_spool_bytes:,}): requests are answered 503"
+    elif age_s > settings.max_spool_age_s:
+        told += f", longer than collector.max_spool_age_s ({settings.max_spool_age_s:.0f}): requests are answered 503"
+        told += " while the store takes nothing, and what waits is kept"
+    elif age_s < LATE_S:
         return Finding(Level.OK, "spool", told)
     return Finding(Level.FAILURE, "spool", f"{told}: is a collector running on this directory, and the store?")
 

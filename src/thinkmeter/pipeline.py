@@ -15,12 +15,11 @@ from thinkmeter.collector.service import Collector
 from thinkmeter.configuration import Configuration, apply_rules
 from thinkmeter.dashboards.process import DashboardProcess
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import Tell
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import Migration, migrate
 from thinkmeter.schema.store.retention import apply_retention
-
-log = logging.getLogger(__name__)
 
 WATCH_INTERVAL_S = 0.5
 
@@ -67,26 +66,30 @@ def collector_of(configuration: Configuration, address: StoreAddress, data_dir: 
     )
 
 
-def watch_store(store: EmbeddedStore, ended: threading.Event, tell: Callable[[str], None]) -> None:
+def watch_store(store: EmbeddedStore, ended: threading.Event, tell: Tell) -> None:
     """Keep an embedded store alive until `ended` is set; what happens is told in sentences."""
     while not ended.wait(WATCH_INTERVAL_S):
         keep_store(store, tell)
 
 
-def keep_store(store: EmbeddedStore, tell: Callable[[str], None]) -> None:
+def keep_store(store: EmbeddedStore, tell: Tell) -> None:
     """Start an embedded store again where it has ended."""
     if not store.running:
-        tell("the store ended unexpectedly; starting it again, the collector keeps what arrives meanwhile")
-        _again(store.restart, "the store runs again", tell)
+        tell(
+            "store.ended",
+            "the store ended unexpectedly; starting it again, the collector keeps what arrives meanwhile",
+            level=logging.ERROR,
+        )
+        _again("store", store.restart, tell)
 
 
-def _again(start: Callable[[], None], done: str, tell: Callable[[str], None]) -> None:
+def _again(part: str, start: Callable[[], None], tell: Tell) -> None:
     try:
         start()
     except ThinkmeterError as error:
-        tell(f"{error}; trying again")
+        tell(f"{part}.not_started", f"{error}; trying again", level=logging.ERROR, reason=str(error))
     else:
-        tell(done)
+        tell(f"{part}.runs_again", f"the {part} runs again", level=logging.WARNING)
 
 
 class Pipeline:
@@ -130,7 +133,7 @@ class Pipeline:
             self.dashboard: DashboardProcess | None = None
             if dashboard_port is not None:
                 log = data_dir / "dashboard.log"
-                self.dashboard = DashboardProcess(self.address, dashboard_port, log=log)
+                self.dashboard = DashboardProcess(self.address, dashboard_port, log=log, logs=configuration.log)
                 started.callback(self.dashboard.stop)
                 self.dashboard.start()
             self.alerts = AlertEngine(
@@ -140,14 +143,14 @@ class Pipeline:
             self.alerts.start()
             self._stop = started.pop_all()
 
-    def watch(self, ended: threading.Event, tell: Callable[[str], None]) -> None:
+    def watch(self, ended: threading.Event, tell: Tell) -> None:
         """Keep store and dashboard alive until `ended` is set; what happens is told in sentences."""
         while not ended.wait(WATCH_INTERVAL_S):
             if self.store is not None:
                 keep_store(self.store, tell)
             if self.dashboard is not None and not self.dashboard.running:
-                tell("the dashboard ended unexpectedly; starting it again")
-                _again(self.dashboard.start, "the dashboard runs again", tell)
+                tell("dashboard.ended", "the dashboard ended unexpectedly; starting it again", level=logging.ERROR)
+                _again("dashboard", self.dashboard.start, tell)
 
     def close(self) -> None:
         """Stop accepting, write what was accepted, stop the jobs, stop the store."""

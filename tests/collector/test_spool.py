@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import wait_for
 from thinkmeter.collector.record import HEADER, marker, new_segment_id, read_records, record
-from thinkmeter.collector.refusal import Deferred, Reason
+from thinkmeter.collector.refusal import STATUS, Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import SUFFIX, Segment, Spool
+from thinkmeter.collector.spool import Spool
+from thinkmeter.collector.spool_files import SUFFIX, Segment
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.errors import ThinkmeterError
 
@@ -193,6 +195,34 @@ def test_a_full_spool_puts_off_until_the_store_took_some(tmp_path: Path) -> None
     assert contents(spool.take(Signal.TRACES)) == [b"a" * 900]
     spool.remove(Signal.TRACES)
     spool.append(Signal.TRACES, b"b" * 900, 1).result(WAIT_S)
+    spool.close()
+
+
+def test_a_store_that_takes_nothing_for_too_long_puts_off_and_what_waits_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # What an earlier run left, however long ago it was by the clock, puts nobody off as long as the store takes it.
+    left = Spool(tmp_path / "spool", NO_RESERVE, Telemetry())
+    left.append(Signal.TRACES, b"old", 1).result(WAIT_S)
+    left.close()
+    (path,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
+    long_ago = f"traces-{time.time_ns() - 10**18:020d}-{path.stem[-32:]}{SUFFIX}"
+    path.rename(tmp_path / "spool" / long_ago)
+    settings = CollectorSettings(max_spool_age_s=0.2, min_free_disk_bytes=0, segment_age_s=0.01)
+    spool = Spool(tmp_path / "spool", settings, Telemetry())
+    spool.append(Signal.TRACES, b"new", 1).result(WAIT_S)
+    assert spool.lag_s(Signal.TRACES) > 10**8
+    wait_for(lambda: "the store has taken nothing for" in spool.refusal())
+    with pytest.raises(Deferred, match="what is in the spool is kept") as put_off:
+        spool.append(Signal.TRACES, b"refused", 1)
+    assert (put_off.value.reason, put_off.value.retry_after_s) == (Reason.SPOOL_OLD, 10.0)
+    assert STATUS[put_off.value.reason] == (503, "UNAVAILABLE")
+    spool.append(Signal.LOGS, b"of another table", 1).result(WAIT_S)
+    assert [told.event for told in caplog.records] == ["spool.puts_off"]  # type: ignore[attr-defined]  # given as `extra`
+    assert contents(spool.take(Signal.TRACES)) == [b"old"]
+    spool.remove(Signal.TRACES)
+    spool.append(Signal.TRACES, b"taken again", 1).result(WAIT_S)
+    assert contents(spool.take(Signal.TRACES)) == [b"new", b"taken again"]
     spool.close()
 
 

@@ -17,7 +17,8 @@ from thinkmeter.collector.record import marker, new_segment_id, record
 from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.collector.service import Collector
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import SUFFIX, Spool
+from thinkmeter.collector.spool import Spool
+from thinkmeter.collector.spool_files import SUFFIX
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore

@@ -23,7 +23,7 @@ from tests.collector.traffic import TRACES_GARBAGE, spans, stored_spans, with_od
 from tests.waiting import wait_for
 from thinkmeter.collector.record import marker, new_segment_id, record
 from thinkmeter.collector.segment import Signal, frame
-from thinkmeter.collector.spool import SUFFIX
+from thinkmeter.collector.spool_files import SUFFIX
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 PATHS = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -35,6 +35,31 @@ COMPILER = shutil.which("cc")
 """What the clock's library is made with; without it no clock is moved."""
 LONGEST_JUMP_S = 40 * 86_400
 ON_A_DISK_OF_ITS_OWN = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
+
+
+class Clock:
+    """The wall clock of processes that are started with `environment`, and of their children.
+
+    Attributes:
+        environment: variables that put the clock under control; empty where it cannot be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the library that moves it, in a folder."""
+        self.environment: dict[str, str] = {}
+        self._file = folder / "clock"
+        if COMPILER is None:
+            return
+        library = folder / "clock.so"
+        source = Path(__file__).with_name("clock.c")
+        subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        self._file.write_bytes(bytes(8))
+        self.environment = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._file)}
+
+    def set_ahead(self, seconds: int) -> None:
+        """Let it go so far ahead of the machine's from now on, or behind."""
+        with self._file.open("r+b") as file:
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
 
 class Serving:
@@ -96,8 +121,8 @@ class Trial:
         self.poisoned = 0
         self._disk = disk
         self._settings = settings
-        self._clock = folder / "clock"
-        self._environment = {**ENVIRONMENT, **self._movable_clock(folder)}
+        self._clock = Clock(folder)
+        self._environment = {**ENVIRONMENT, **self._clock.environment}
         if disk:
             (self.data_dir / "spool").mkdir(parents=True)
         self.serving = self.serve()
@@ -290,25 +315,14 @@ class Trial:
         self.serving = self.serve()
 
     def jump_clock(self) -> None:
-        """The wall clock of collector and store goes forward or back at once."""
-        ahead_s = self.chance.randint(-LONGEST_JUMP_S, LONGEST_JUMP_S)
-        with self._clock.open("r+b") as file:
-            file.write(ahead_s.to_bytes(8, sys.byteorder, signed=True))
+        """The wall clock of the collector goes forward or back at once; the store asks the kernel past it."""
+        self._clock.set_ahead(self.chance.randint(-LONGEST_JUMP_S, LONGEST_JUMP_S))
         self.wait_for_batches(self.chance.randint(5, 50))
 
     # --- how ---------------------------------------------------------------------------------------------
 
     def _has_fewer_than(self, segments: int) -> bool:
         return len(self.segments()) < segments
-
-    def _movable_clock(self, folder: Path) -> dict[str, str]:
-        if COMPILER is None:
-            return {}
-        library = folder / "clock.so"
-        source = Path(__file__).with_name("clock.c")
-        subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-        self._clock.write_bytes(bytes(8))
-        return {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._clock)}
 
 
 BLOWS = (

@@ -53,12 +53,14 @@ def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path, run: Run, store_u
     (tmp_path / "quarantine" / "traces-1_0.json").write_text(json.dumps({"reason": "a field of another type"}))
     (tmp_path / "t.toml").write_text(
         '[alerts.channels.oncall]\nkind = "pagerduty"\nrouting_key_env = "NOT_SET"\n[dashboard]\ntitle = "x"\n'
+        "[collector]\nmax_spool_age_s = 900\n"
     )
     options = ["--data", str(tmp_path), "--store-url", store_url, "--config", str(tmp_path / "t.toml")]
     told = run("doctor", *options)
     assert told.code == 1
     said = " ".join(told.out.split())
     assert "1 segments, 100 bytes, wait for the store, the oldest for 1000 s" in said
+    assert "longer than collector.max_spool_age_s (900): requests are answered 503" in said
     assert "1 requests could not be stored" in said
     assert "a field of another type" in said
     assert "NOT_SET" in said

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.commandline import Run
 from tests.schema.rows import insert, label, price, select, span, verdict
+from thinkmeter.schema.store import erasure
 
 TRACE, OTHER, SHARED = "a" * 32, "b" * 32, "c" * 32
 ID = "u-ada@example.com"
@@ -110,3 +111,24 @@ def test_one_thing_is_forgotten_at_a_time(run: Run, store_url: str) -> None:
         told = run("forget", *options, "--store-url", store_url)
         assert told.code == 2
         assert "say one of --user, --session and --request" in " ".join(told.err.replace("│", " ").split())
+
+
+@pytest.mark.usefixtures("_traffic")
+def test_a_table_whose_merges_are_stopped_is_told_and_not_waited_for(
+    client: Client, run: Run, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = ("forget", "--user", ID, "--yes", "--data", str(tmp_path), "--store-url", store_url)
+    client.command("SYSTEM STOP MERGES spans")
+    try:
+        with monkeypatch.context() as impatient:
+            impatient.setattr(erasure, "STUCK_S", 0.3)
+            told = run(*forget)
+    finally:
+        client.command("SYSTEM START MERGES spans")
+    assert told.code == 1
+    assert "the table spans has not worked on what is to be erased for 0 s" in told.err
+    assert "SYSTEM START MERGES spans" in told.err
+    ordered = "SELECT count() AS n FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
+    assert select(client, ordered) == [{"n": 0}]
+    assert run(*forget).code == 0
+    assert select(client, "SELECT count() AS n FROM spans WHERE user_id = {id:String}", id=ID) == [{"n": 0}]

@@ -1,6 +1,7 @@
 """The parts of thinkmeter as processes of their own: what one takes, another stores, settles and tells."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -33,7 +34,9 @@ CHAT = {
 def part(name: str, said: str, data: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A part that runs, and the line that has what it was to say."""
     command = [sys.executable, "-m", "thinkmeter", name, "--data", str(data), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=data.parent) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=data.parent
+    ) as process:
         assert process.stdout is not None
         try:
             line = next((line for line in process.stdout if said in line), None)
@@ -73,11 +76,13 @@ def test_parts_work_together_and_another_takes_the_jobs_over(tmp_path: Path) -> 
         part("store", "store", data, "--store-port", "0"),
         part("collector", "OTLP/HTTP", data, *ports) as (_, door),
         part("jobs", "jobs", data) as (first, leads),
-        part("jobs", "jobs", data) as (_, waits),
+        part("jobs", "jobs", data, "--log-format", "json") as (_, waits),
         part("alerts", "alerts", data),
     ):
         assert leads == "jobs run"
-        assert waits == "another process runs the jobs; this one waits to take over"
+        told = json.loads(waits)
+        assert (told["event"], told["leads"]) == ("jobs.ready", False)
+        assert told["message"] == "another process runs the jobs; this one waits to take over"
         send(door, 1)
         wait_for(partial(has_calls, data, 1))
         os.kill(first.pid, signal.SIGSTOP)  # as a host that hangs: its lease runs out
@@ -93,12 +98,22 @@ def test_a_store_is_migrated_once(run: Run, store_url_of_empty: str) -> None:
     assert (told.code, told.out) == (0, "the schema is the newest already\n"), told.err
 
 
+@pytest.mark.usefixtures("signals_as_they_were")
 @pytest.mark.parametrize("name", ["collector", "jobs", "alerts", "migrate"])
 def test_a_part_without_a_store_is_one_sentence(name: str, tmp_path: Path, run: Run) -> None:
     told = run(name, "--data", str(tmp_path))
     assert told.code == 1
     assert told.err.startswith(f"thinkmeter: no store is running on {tmp_path}")
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("signals_as_they_were")
+@pytest.mark.parametrize("name", ["collector", "jobs", "alerts", "dashboard"])
+def test_a_part_that_speaks_json_says_so_too_why_it_cannot(name: str, tmp_path: Path, run: Run) -> None:
+    told = run(name, "--data", str(tmp_path), "--log-format", "json")
+    line = json.loads(told.err)
+    assert (told.code, line["event"], told.out) == (1, "failed", "")
+    assert line["reason"].startswith(f"no store is running on {tmp_path}")
 
 
 def test_an_embedded_store_beside_a_configured_server_is_one_sentence(tmp_path: Path, run: Run) -> None:

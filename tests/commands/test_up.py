@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,16 +56,7 @@ def one_sentence(told: Told) -> str:
     return told.err
 
 
-@pytest.fixture
-def _signals_as_they_were() -> Iterator[None]:
-    """A command that stays takes signals over; here it ends before, and the tests go on."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("_signals_as_they_were")
+@pytest.mark.usefixtures("signals_as_they_were")
 @pytest.mark.parametrize("option", ["--store-port", "--otlp-http-port"])
 def test_an_occupied_port_is_one_sentence(option: str, tmp_path: Path, run: Run, store_url: str) -> None:
     file = tmp_path / "t.toml"
@@ -81,7 +71,7 @@ def test_an_occupied_port_is_one_sentence(option: str, tmp_path: Path, run: Run,
     assert option in told
 
 
-@pytest.mark.usefixtures("_signals_as_they_were")
+@pytest.mark.usefixtures("signals_as_they_were")
 def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path, run: Run) -> None:
     (tmp_path / "file").write_text("")
     told = run("up", "--data", str(tmp_path / "file" / "data"), *ANY_PORTS)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_for
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
+from thinkmeter.schema.store.embedded_child import LARGEST_LOG_BYTES
 from thinkmeter.schema.store.migrate import migrate
 
 PARENT = """
@@ -94,6 +96,29 @@ def test_rows_survive_kill_9_of_the_store(tmp_path: Path) -> None:
         store.restart()
         with connect(store.address) as client:
             assert client.query("SELECT provider, model FROM prices").result_rows == [("acme", "m")]
+
+
+def test_the_log_of_a_store_stays_small_and_why_it_died_is_kept(tmp_path: Path) -> None:
+    log, before = tmp_path / "store.log", tmp_path / "store.log.1"
+    with EmbeddedStore(tmp_path, port=0) as store:
+
+        def say(text: str) -> None:
+            with Path(f"/proc/{store.pid}/fd/2").open("a") as out:  # where the store writes by now
+                out.write(text)
+
+        say("x" * (LARGEST_LOG_BYTES + 1))
+        wait_for(lambda: before.exists() and log.stat().st_size == 0)
+        assert before.stat().st_size > LARGEST_LOG_BYTES
+        say("its last words\n")
+        assert log.read_text() == "its last words\n"
+        with connect(store.address.with_database("default")) as client:
+            assert client.query("SELECT 1").result_rows == [(1,)]
+        os.kill(store.pid, signal.SIGKILL)
+        wait_for(lambda: not store.running)
+        store.restart()
+        assert before.read_text() == "its last words\n"
+        assert "its last words" not in log.read_text()
+    assert sorted(path.name for path in tmp_path.glob("store.log*")) == ["store.log", "store.log.1"]
 
 
 def test_the_store_ends_with_its_parent_and_a_new_one_takes_over(tmp_path: Path) -> None:

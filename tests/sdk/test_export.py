@@ -217,9 +217,12 @@ def test_flush_waits_no_longer_than_it_is_told(collector: CollectorServer) -> No
     collector.answers.append(Answer(wait_for=gate))
     thinkmeter.instrument(endpoint=collector.url)
     call()
-    begun = time.monotonic()
-    assert not thinkmeter.flush(timeout_s=0.2)
-    assert time.monotonic() - begun < 1
+    taken_s = []
+    for _ in range(3):  # the least of them, since on a busy machine any thread may be kept from waking
+        begun = time.monotonic()
+        assert not thinkmeter.flush(timeout_s=0.2)
+        taken_s.append(time.monotonic() - begun)
+    assert min(taken_s) < 1
     gate.set()
     assert thinkmeter.flush()
     assert collector.requests == 1
@@ -233,6 +236,8 @@ PROGRAM = """
         attempt.verdict("v", passed=True)
     thinkmeter.label(req.id, correct=True)
 """
+LAST_LINE = "    print(time.monotonic())\n"
+"""From where on a program does nothing but end."""
 
 
 def test_a_program_that_just_ends_has_sent_everything(collector: CollectorServer) -> None:
@@ -252,26 +257,23 @@ def test_the_end_of_a_program_is_bounded(collector: CollectorServer, kind: str) 
         collector.answers.extend([Answer(503, {"Retry-After": "60"})] * 10)
     else:
         url = "http://127.0.0.1:9"
-    begun = time.monotonic()
-    done = run(PROGRAM, THINKMETER_ENDPOINT=url, THINKMETER_FLUSH_TIMEOUT_S="1")
-    took_s = time.monotonic() - begun
+    done = run(PROGRAM + LAST_LINE, THINKMETER_ENDPOINT=url, THINKMETER_FLUSH_TIMEOUT_S="1")
+    ended = time.monotonic()
     gate.set()
     assert done.returncode == 0
-    assert took_s < 5, "interpreter start included"
+    assert ended - float(done.stdout) < 4
     assert "Traceback" not in done.stderr
 
 
 def test_an_exit_right_after_a_request_began_to_hang_is_bounded_too(collector: CollectorServer) -> None:
     gate = threading.Event()
     collector.answers.extend([Answer(wait_for=gate)] * 10)
-    begun = time.monotonic()
-    done = run(
-        PROGRAM + "    thinkmeter.flush(0.5)\n", THINKMETER_ENDPOINT=collector.url, THINKMETER_FLUSH_TIMEOUT_S="1"
-    )
-    took_s = time.monotonic() - begun
+    program = PROGRAM + LAST_LINE + "    thinkmeter.flush(0.5)\n"
+    done = run(program, THINKMETER_ENDPOINT=collector.url, THINKMETER_FLUSH_TIMEOUT_S="1")
+    ended = time.monotonic()
     gate.set()
     assert done.returncode == 0
-    assert took_s < 6
+    assert ended - float(done.stdout) < 5
 
 
 def test_a_forked_child_sends_its_own_and_not_its_parents(collector: CollectorServer) -> None:

@@ -14,8 +14,9 @@ from thinkmeter.alerts.settings import Duration
 from thinkmeter.alerts.silences import end_silence, silence, silences
 from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
-from thinkmeter.configuration import load
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, LogFormatOption, StoreUrl, store_address
+from thinkmeter.commands.telling import start_telling
+from thinkmeter.configuration import load, with_log_format
 from thinkmeter.schema.alerting.records import Silence
 
 alerts = typer.Typer(help="Run the alerts alone; try a channel; silence alerts for a while.")
@@ -29,17 +30,18 @@ def run_alerts(
     config: ConfigFile = None,
     store_url: StoreUrl = None,
     dashboard_url: Annotated[str | None, typer.Option("--dashboard-url", help="Where messages link to.")] = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Watch a store and tell the channels until Ctrl-C or SIGTERM; of several, one at a time works."""
     if context.invoked_subcommand is not None:
         return
-    settings = load(config).alerts
+    configuration = with_log_format(load(config), log_format)
+    settings, ended, tell = configuration.alerts, end_on_signal(), start_telling(configuration.log)
     engine = AlertEngine(store_address(data, store_url, config), settings, dashboard_url=dashboard_url)
-    ended = end_on_signal()
     engine.start()
-    typer.echo(
-        f"alerts go to {', '.join(sorted(settings.channels)) or 'the dashboard alone: no channel is configured'}"
-    )
+    channels = sorted(settings.channels)
+    told = ", ".join(channels) or "the dashboard alone: no channel is configured"
+    tell("alerts.ready", f"alerts go to {told}", channels=channels)
     ended.wait()
     engine.stop()
 

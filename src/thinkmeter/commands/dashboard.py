@@ -6,7 +6,9 @@ import typer
 
 from thinkmeter.commands.ending import end_on_signal
 from thinkmeter.commands.line import app
-from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address
+from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, LogFormatOption, StoreUrl, store_address
+from thinkmeter.commands.telling import start_telling
+from thinkmeter.configuration import load, with_log_format
 from thinkmeter.dashboards.process import DashboardProcess
 from thinkmeter.schema.errors import ThinkmeterError
 
@@ -37,14 +39,15 @@ def dashboard(
             "--dashboard-name", help="Host name under which a proxy on this machine serves it; can be repeated."
         ),
     ] = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Show the dashboard of a store that runs already, until Ctrl-C or SIGTERM."""
+    settings = with_log_format(load(config), log_format).log
+    ended, tell = end_on_signal(), start_telling(settings)
     address = store_address(data, store_url, config)
-    ended = end_on_signal()
-    with DashboardProcess(
-        data.expanduser() if address.embedded else address, port, host=host, names=names or ()
-    ) as process:
-        typer.echo(f"dashboard  {process.url}")
+    source = data.expanduser() if address.embedded else address
+    with DashboardProcess(source, port, host=host, names=names or (), logs=settings) as process:
+        tell("dashboard.ready", f"dashboard  {process.url}", dashboard=process.url)
         while not ended.wait(WATCH_INTERVAL_S):
             if not process.running:
                 raise ThinkmeterError("the dashboard ended unexpectedly; its reason stands above")

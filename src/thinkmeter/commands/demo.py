@@ -57,7 +57,8 @@ def demo(
         return
     from thinkmeter.commands.ending import end_on_signal
     from thinkmeter.commands.report import print_metrics
-    from thinkmeter.commands.up import print_places
+    from thinkmeter.commands.telling import start_telling
+    from thinkmeter.commands.up import tell_places
     from thinkmeter.demo.background import say_ready
     from thinkmeter.demo.traffic import DemoTraffic
     from thinkmeter.pipeline import Pipeline
@@ -65,11 +66,12 @@ def demo(
     stay = not leave
     console = Console(highlight=False, soft_wrap=True)
     configuration = demo_configuration()
+    tell = start_telling(configuration.log)
     with (
         _directory(data) as folder,
         Pipeline(configuration, folder, store_port=0, dashboard_port=0 if stay else None) as pipeline,
     ):
-        print_places(console, pipeline, folder, configuration)
+        tell_places(tell, pipeline, folder, configuration)
         url = f"http://127.0.0.1:{pipeline.collector.http_port}"
         with contextlib.ExitStack() as sending:
             traffic = sending.enter_context(DemoTraffic(url, folder, seed=seed, requests=requests))
@@ -90,7 +92,7 @@ def demo(
                 console.print(f"dashboard: {pipeline.dashboard.url}")
                 say_ready()
                 with _ended_after(minutes, ended):
-                    pipeline.watch(ended, console.print)
+                    pipeline.watch(ended, tell)
                 console.print("stopping")
 
 

@@ -1,5 +1,6 @@
 """The command line as a whole: the application that every command joins, and how failures are told."""
 
+import logging
 import sys
 
 import typer
@@ -7,6 +8,9 @@ from rich.console import Console
 
 from thinkmeter import __version__
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event, speaks_json
+
+log = logging.getLogger(__name__)
 
 
 class _Line(typer.Typer):
@@ -16,7 +20,10 @@ class _Line(typer.Typer):
         try:
             return super().__call__(*args, **kwargs)
         except ThinkmeterError as error:
-            Console(stderr=True, soft_wrap=True, highlight=False).print(f"thinkmeter: {error}", markup=False)
+            if speaks_json():
+                log.critical("%s", error, extra=event("failed", reason=str(error)))
+            else:
+                Console(stderr=True, soft_wrap=True, highlight=False).print(f"thinkmeter: {error}", markup=False)
             sys.exit(1)
 
 

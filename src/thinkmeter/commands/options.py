@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.logs import LogFormat
 from thinkmeter.schema.store.client import StoreAddress, connect
 
 DEFAULT_DATA_DIR = Path("~/.thinkmeter")
@@ -39,6 +40,12 @@ HttpPort = Annotated[
 ]
 GrpcPort = Annotated[
     int | None, typer.Option("--otlp-grpc-port", min=0, max=65535, help="Port of OTLP/gRPC; 0: any free one.")
+]
+LogFormatOption = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format", help="How what happens is told: lines of text, or JSON; default: [log] format, else text."
+    ),
 ]
 DashboardPort = Annotated[
     int, typer.Option("--dashboard-port", min=0, max=65535, help="Port of the dashboard; 0: any free one.")

@@ -19,6 +19,7 @@ from thinkmeter.demo.stand_in import StandIn
 from thinkmeter.demo.truth import FILE_NAME, Truth, has_history
 from thinkmeter.demo.workload import HISTORY, Workload
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.logs import event
 
 LOG: Final = logging.getLogger("thinkmeter.demo")
 SEED: Final = 7
@@ -173,7 +174,12 @@ class DemoTraffic:
                 self._history_over.set()
                 asyncio.run(self._send_live(truth, stand_in.url))
         except BaseException as error:  # told to whoever waits for the history, or stops
-            LOG.error("the demo's traffic has ended: %s", error, exc_info=not isinstance(error, ThinkmeterError))
+            LOG.error(
+                "the demo's traffic has ended: %s",
+                error,
+                exc_info=not isinstance(error, ThinkmeterError),
+                extra=event("demo.ended", reason=str(error)),
+            )
             self._error = error
         finally:
             self._history_over.set()
