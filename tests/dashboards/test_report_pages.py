@@ -158,7 +158,7 @@ def test_the_knee_is_drawn_over_bands_of_those_that_thought() -> None:
 
 
 def test_a_forecast_stands_beside_its_budget() -> None:
-    detail: dict[str, Any] = {"month": "2026-11", "month_to_date_usd": 60.0, "budget_usd": 90.0}
+    detail: dict[str, Any] = {"month": "2026-11", "month_to_date_usd": 60.0, "estimated": False, "budget_usd": 90.0}
     expected = ReportRow({}, 100.0, 80.0, 130.0, 60, State.OK, detail)
     so_far, rest = report_charts.forecast(expected, LIGHT).data
     assert (list(so_far.x), list(rest.x)) == ([60.0], [40.0])
