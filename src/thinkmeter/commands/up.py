@@ -65,8 +65,6 @@ def print_places(console: Console, pipeline: Pipeline, data: Path, configuration
     console.print(table)
     if configuration.idle_sections:
         console.print(f"not in effect in this version: [{'], ['.join(configuration.idle_sections)}]", markup=False)
-    if idle_rules := configuration.alerts.idle_rules:
-        console.print(f"not in effect in this version: alert rules {', '.join(idle_rules)}", markup=False)
     console.print(
         "ready; send traffic with thinkmeter.instrument(), read it with `thinkmeter report`, stop with Ctrl-C"
     )
