@@ -25,7 +25,9 @@ def read_rows(path: Path) -> Iterator[Row]:
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] == [".gz"]
-    kind = (suffixes[:-1] if packed else suffixes)[-1:]
+    if packed:
+        suffixes.pop()
+    kind = [suffix for suffix in suffixes if suffix != ".out"][-1:]  # Bedrock's results are named batch.jsonl.out
     reader = _READERS.get(kind[0] if kind else "")
     if reader is None:
         raise ThinkmeterError(f"{path} is none of {', '.join(sorted(_READERS))}: its name tells the format")
