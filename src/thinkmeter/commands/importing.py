@@ -81,7 +81,7 @@ def import_calls(
     batch: BatchResults | None = None
     with connect(store_address(data, store_url, config)) as client:
         calls = PastCalls(client, project)
-        lines = read_rows(file)
+        lines = read_rows(file, calls.bad_rows)
         first = next(lines, None)
         lines = itertools.chain([first] if first else [], lines)
         kind = format_of(first[1]) if format == Format.AUTO and first else format.value
@@ -99,7 +99,7 @@ def import_calls(
     )
     if batch:
         _tell_failed(console, file, batch.failed)
-    refuse_bad_rows(file, calls.bad_rows)
+    refuse_bad_rows(file, sorted(calls.bad_rows))
 
 
 def _tell_failed(console: Console, file: Path, failed: Sequence[BadRow]) -> None:
