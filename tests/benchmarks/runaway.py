@@ -1,4 +1,4 @@
-"""How long after its arrival a call of a runaway is judged, through `thinkmeter up`; run as a module it prints the table."""
+"""How long after its arrival a runaway is found, through `thinkmeter up`; run as a module it prints the figures."""
 
 import datetime as dt
 import statistics
@@ -22,7 +22,7 @@ FOUND: Final = "SELECT request_id, min(time) AS found FROM alert_events WHERE st
 
 
 def measure(data: Path) -> list[float]:
-    """Seconds from the answer to a runaway's span to the instant at which it was found, in a stream of calm requests."""
+    """Seconds from the answer to a runaway's span to the instant at which it was found, among calm requests."""
     with EmbeddedStore(data, port=0) as store:
         migrate(store.address)
         with connect(store.address) as client:
