@@ -5,11 +5,11 @@
 -- why: What the calls of a window cost, by what it was paid for. Tokens without a price are stated, never counted as 0.
 -- source: calls
 -- by: task, user, session, tier, model, provider, strategy, effort, phase, day, hour, environment, service, attr
-WITH if(sampling_probability > 0, 1 / assumeNotNull(sampling_probability), 1) AS call_weight
 SELECT key, task,
   count() AS calls, countIf(role = 'answer') AS answer_calls, uniqExact(project, request_id) AS requests,
   -- amounts and tokens stand for all traffic: a call that was kept with a probability counts for as many as it stands for
-  sum(call_weight) AS weighted_calls, countIf(call_weight != 1) AS sampled_calls, ifNull(sum(cost_usd), 0) AS seen_usd,
+  sum(if(sampling_probability > 0, 1 / assumeNotNull(sampling_probability), 1) AS call_weight) AS weighted_calls,
+  countIf(call_weight != 1) AS sampled_calls, ifNull(sum(cost_usd), 0) AS seen_usd,
   -- of calls whose cost is known whole: the buckets add up to it
   ifNull(sum(cost_usd * call_weight), 0) AS total_usd, ifNull(sumIf(cost_usd * call_weight, role = 'verifier'), 0) AS verifier_usd,
   ifNull(sumIf(cost_usd * call_weight, role NOT IN ('answer', 'verifier')), 0) AS router_usd,
