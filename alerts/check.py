@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from thinkmeter.alerts.channels.post import NotDeliveredError
 from thinkmeter.alerts.engine import now_utc, open_channel
-from thinkmeter.alerts.messages import TEST
 from thinkmeter.alerts.outbox import Message
 from thinkmeter.alerts.settings import AlertSettings
 from thinkmeter.alerts.states import WINDOW, dedup_key
-from thinkmeter.schema.alerting.records import AlertEvent, Delivery, State
+from thinkmeter.schema.alerting.records import TEST, AlertEvent, Delivery, State
 from thinkmeter.schema.errors import ThinkmeterError
 
 

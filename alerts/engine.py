@@ -14,9 +14,9 @@ from thinkmeter.alerts.loop import Loop
 from thinkmeter.alerts.outbox import Spacing
 from thinkmeter.alerts.sender import Channel, Sender
 from thinkmeter.alerts.settings import AlertSettings, ChannelSettings, SlackSettings
+from thinkmeter.alerts.watcher import Watcher
 from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.errors import ThinkmeterError
-from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.lease import Lease
 
@@ -93,6 +93,8 @@ class AlertEngine:
         self._lease_s = lease_s
         self._lease = Lease("alerts", lease_s)
         self._evaluator = Evaluator(settings, self._lease)
+        self._metrics = Watcher(address, settings, self._lease)
+        self._look_every_s = settings.evaluate_every.total_seconds()
         spacing = Spacing(settings.digest_after, settings.digest_interval)
         self._senders = [
             Sender(name, open_channel(name, one, environment, dashboard_url), spacing, self._lease)
@@ -100,26 +102,21 @@ class AlertEngine:
         ]
         self._keeper = Loop("alerts lease", address, self._keep_lease)
         self._watcher = Loop("alerts evaluation", address, self._evaluate)
+        self._metric_watcher = Loop("alerts on metrics", address, self._evaluate_metrics)
         self._loops = {
             sender.name: Loop(f"alerts to {sender.name}", address, self._turn_of(sender)) for sender in self._senders
         }
-        for name in settings.idle_rules:
-            log.warning(
-                "alert rule %r is not in effect in this version, which watches runaways alone",
-                name,
-                extra=event("alerts.rule_idle", rule=name),
-            )
 
     def start(self) -> None:
         """Begin to judge and to tell, as soon as no other process does."""
-        for loop in (self._keeper, self._watcher, *self._loops.values()):
+        for loop in (self._keeper, self._watcher, self._metric_watcher, *self._loops.values()):
             loop.start()
 
     def stop(self) -> None:
         """End what is being done and let another process take over at once; safe without `start`."""
         for sender in self._senders:
             sender.stopping = True
-        for loop in (self._watcher, *self._loops.values(), self._keeper):
+        for loop in (self._watcher, self._metric_watcher, *self._loops.values(), self._keeper):
             loop.stop()
         if self._lease.is_held():
             with contextlib.closing(AlertStore(self._address)) as store:
@@ -140,6 +137,7 @@ class AlertEngine:
             keeper.start()
             try:
                 stored = self._evaluator.evaluate(store, self._clock())
+                stored += self._metrics.evaluate(store, self._clock())
                 for sender in self._senders:
                     while (again := sender.deliver(store, self._clock)) is not None and again <= self._clock():
                         pass
@@ -149,11 +147,14 @@ class AlertEngine:
 
     def health(self) -> AlertHealth:
         """How it does."""
-        loops = {"lease": self._keeper, "evaluation": self._watcher, **self._loops}
+        loops = {
+            "lease": self._keeper, "evaluation": self._watcher, "metrics": self._metric_watcher, **self._loops
+        }  # fmt: skip
+        errors = {name: loop.state.last_error for name, loop in loops.items() if loop.state.last_error}
         return AlertHealth(
             leads=self._lease.is_held(),
             judged_until=self._evaluator.reached,
-            errors={name: loop.state.last_error for name, loop in loops.items() if loop.state.last_error},
+            errors={**errors, **{f"rule {name}": error for name, error in self._metrics.errors.items()}},
             channels={
                 sender.name: ChannelHealth(sender.failures, sender.last_error, sender.waiting)
                 for sender in self._senders
@@ -165,6 +166,7 @@ class AlertEngine:
         is_ours = store.acquire(self._lease)
         if self._lease.taken != taken_before:
             self._watcher.wake()
+            self._metric_watcher.wake()
             self._wake_senders()
         return self._lease_s / 3 if is_ours else min(1.0, self._lease_s / 3)
 
@@ -172,6 +174,11 @@ class AlertEngine:
         if self._lease.is_held() and self._evaluator.evaluate(store, self._clock()):
             self._wake_senders()
         return EVALUATE_EVERY_S
+
+    def _evaluate_metrics(self, store: AlertStore) -> float:
+        if self._lease.is_held() and self._metrics.evaluate(store, self._clock()):
+            self._wake_senders()
+        return self._look_every_s
 
     def _turn_of(self, sender: Sender) -> Callable[[AlertStore], float]:
         def turn(store: AlertStore) -> float:

@@ -62,7 +62,9 @@ class Evaluator:
         self._last_seen = None
         self._judged = {}
         self._open = {
-            (event.project, event.key): (event, event.ended + self._resolve_after) for event in store.open_alerts()
+            (event.project, event.key): (event, event.ended + self._resolve_after)
+            for event in store.open_alerts()
+            if event.rule == RUNAWAY
         }
         self.reached = reached
         self._term = self._lease.taken

@@ -6,12 +6,14 @@ from urllib.parse import urlencode
 
 from thinkmeter.alerts.outbox import Message
 from thinkmeter.schema.alerting.baselines import ENOUGH_REQUESTS
-from thinkmeter.schema.alerting.records import AlertEvent
+from thinkmeter.schema.alerting.records import TEST, AlertEvent
 
 LISTED = 20
 """How many requests a digest names; the store has all."""
-TEST = "test"
-"""Rule of the message by which a channel is tried."""
+PAGES = {"cost": "cost", "escr": "routing", "routing": "routing", "strategies": "routing", "ttr": "thinking",
+    "overthinking": "thinking", "reflection": "thinking", "vrate": "verifier", "quota": "budget", "forecast": "budget",
+}  # fmt: skip
+"""Metric -> the page of the dashboard that shows it; all others are on the first."""
 REPEATED = "Possibly a repeat: thinkmeter does not know whether this arrived before."
 
 
@@ -21,6 +23,10 @@ def title(message: Message) -> str:
     task = clip(events[0].task, 60)
     if events[0].rule == TEST:
         return "Test message of thinkmeter: nothing is wrong"
+    if events[0].is_of_metric:
+        what = clip(events[0].rule, 100)
+        many = f"{len(events):,} alerts: " if len(events) > 1 else "Alert: "
+        return f"{many}{what}" if message.state == "firing" else f"Over: {many.removeprefix('Alert: ')}{what}"
     if len(events) > 1:
         return f"{len(events):,} runaway requests {'in' if message.state == 'firing' else 'settled in'} {task}"
     return f"Runaway request {'in' if message.state == 'firing' else 'settled in'} {task}"
@@ -29,6 +35,10 @@ def title(message: Message) -> str:
 def summary(message: Message) -> str:
     """What happened, in a sentence with its numbers."""
     events = message.events
+    if events[0].is_of_metric:
+        told = "; ".join(said(event) for event in worst_first(events)[:3])
+        more = f"; and {len(events) - 3:,} more" if len(events) > 3 else ""
+        return f"{title(message)}. {told}{more}"
     if len(events) > 1:
         worst = max(events, key=lambda event: event.value)
         return (
@@ -49,6 +59,14 @@ def summary(message: Message) -> str:
 
 def facts(event: AlertEvent) -> dict[str, str]:
     """What there is to know of one alert: name -> value."""
+    if event.is_of_metric:
+        return {
+            "Seen": said(event),
+            "Rule": clip(event.rule, 200),
+            "Of": clip(event.key.rpartition(" ")[0], 200),
+            "Window": f"{instant(event.began)} to {instant(event.ended)}",
+            "Project": clip(event.project, 200),
+        }
     return {
         "Request": clip(event.request_id, 200),
         "Task": clip(event.task, 200),
@@ -59,6 +77,11 @@ def facts(event: AlertEvent) -> dict[str, str]:
         "Began": instant(event.began),
         "Project": clip(event.project, 200),
     }
+
+
+def said(event: AlertEvent) -> str:
+    """What a rule on a metric saw."""
+    return clip(event.baseline_task, 600)
 
 
 def threshold_reason(event: AlertEvent) -> str:
@@ -119,6 +142,9 @@ def worst_first(events: Sequence[AlertEvent]) -> list[AlertEvent]:
 def link(dashboard_url: str, message: Message) -> str:
     """Where the dashboard shows it: the request, or the runaways of the task class."""
     [first, *others] = message.events
+    if first.is_of_metric:
+        asked = {"project": first.project} | ({"task": first.task} if first.task else {})
+        return f"{dashboard_url.rstrip('/')}/{PAGES.get(first.metric, '')}?{urlencode(asked)}"
     if others:
         return f"{dashboard_url.rstrip('/')}/runaways?{urlencode({'project': first.project, 'task': first.task})}"
     return f"{dashboard_url.rstrip('/')}/request?{urlencode({'project': first.project, 'id': first.request_id})}"

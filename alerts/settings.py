@@ -22,6 +22,12 @@ from thinkmeter.schema.errors import ThinkmeterError
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 RUNAWAYS = "runaways"
 """The metric of the rule that judges single requests."""
+RESERVED = ("runaway", "test")
+OWN_LIMIT = ("escr", "vrate", "quota", "forecast")
+"""Metrics whose limit is in the configuration already: the policy's target, the quota, the budget."""
+COMPARABLE = ("ttr", "escr", "vrate")
+OF_A_CALENDAR = {"quota": "day", "forecast": "month"}
+"""Metrics that are of a calendar's time, whatever window a rule would name."""
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -116,15 +122,23 @@ class RuleSettings(_Section):
 
     name: Annotated[str, Field(min_length=1)]
     metric: Literal[
-        "runaways", "cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "quota", "forecast", "coverage"
-    ]
+        "runaways", "cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "quota", "forecast",
+        "coverage", "latency", "routing", "reflection", "accuracy",
+    ]  # fmt: skip
     """`runaways` judges single requests by the policy of their task class; any other is compared with a limit."""
     field: str = "value"
     """Which number of the metric's report: `value`, or one of its details."""
     by: tuple[str, ...] = ()
+    """What is watched apart from each other; absent: as the metric's report is split, `quota` by user and session."""
     above: float | None = None
     below: float | None = None
+    rises: Annotated[float | None, Field(gt=0)] = None
+    """By how much it is more than in the time before: of `ttr` a share of it, of `escr` and `vrate` the difference of
+    the shares. `ttr` counts only where accuracy did not rise with it."""
+    falls: Annotated[float | None, Field(gt=0)] = None
     window: Duration | None = None
+    against: Duration | None = None
+    """How long the time before the window is that `rises` and `falls` compare with; absent: four windows."""
     for_: Annotated[Duration | None, Field(alias="for")] = None
     """How long the condition has to hold before it fires."""
     channels: tuple[str, ...] | None = None
@@ -132,16 +146,37 @@ class RuleSettings(_Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        limits = [limit for limit in (self.above, self.below) if limit is not None]
+        if self.name in RESERVED:
+            raise ValueError(f"a rule cannot be named {self.name!r}, which is that of messages of our own")
+        limits = [one for one in (self.above, self.below, self.rises, self.falls) if one is not None]
         if self.metric == RUNAWAYS:
-            if limits or self.by or self.window or self.for_ or self.field != "value":
+            if limits or self.by or self.window or self.against or self.for_ or self.field != "value":
                 raise ValueError(
-                    "a rule on runaways takes its thresholds from [policy.*]: above, below, by, field, for and window "
-                    "have no meaning in it"
+                    "a rule on runaways takes its thresholds from [policy.*]: above, below, rises, falls, by, field, "
+                    "for, window and against have no meaning in it"
                 )
-        elif len(limits) != 1 or self.window is None:
-            raise ValueError("a rule on a metric needs a window and one of above and below")
+            return self
+        self._check_limits(len(limits))
+        if self.metric in OF_A_CALENDAR:
+            if self.window is not None:
+                raise ValueError(f"{self.metric} is of the current {OF_A_CALENDAR[self.metric]}: it takes no window")
+        elif self.window is None:
+            raise ValueError("a rule on a metric needs a window")
         return self
+
+    def _check_limits(self, limits: int) -> None:
+        if limits > 1 or (limits == 0 and (self.metric not in OWN_LIMIT or self.field != "value")):
+            raise ValueError("a rule on a metric needs one of above, below, rises and falls")
+        if self.is_of_change:
+            if self.metric not in COMPARABLE or self.field != "value":
+                raise ValueError(f"rises and falls are of the value of {', '.join(COMPARABLE)}")
+        elif self.against is not None:
+            raise ValueError("against says what rises and falls compare with, and has no meaning without them")
+
+    @property
+    def is_of_change(self) -> bool:
+        """Whether a window is compared with the time before it."""
+        return self.rises is not None or self.falls is not None
 
 
 class AlertSettings(_Section):
@@ -152,6 +187,8 @@ class AlertSettings(_Section):
     """Runaways are watched, and told to every channel, without a rule too."""
     resolve_after: Duration = dt.timedelta(minutes=5)
     """A runaway is resolved that long after the end of its request's last call: when the request has settled."""
+    evaluate_every: Duration = dt.timedelta(seconds=30)
+    """How far apart looks at the rules on metrics are; runaways are judged as calls come."""
     digest_after: Annotated[int, Field(ge=1)] = 20
     """So many messages of a task class a channel gets at once; what is more becomes digests."""
     digest_interval: Duration = dt.timedelta(seconds=30)
@@ -186,9 +223,9 @@ class AlertSettings(_Section):
         return tuple(self.channels)
 
     @property
-    def idle_rules(self) -> list[str]:
-        """Names of the rules that take no effect in this version: those on metrics."""
-        return [rule.name for rule in self.rules if rule.metric != RUNAWAYS]
+    def metric_rules(self) -> tuple[RuleSettings, ...]:
+        """The rules that compare a metric with a limit."""
+        return tuple(rule for rule in self.rules if rule.metric != RUNAWAYS)
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str:

@@ -2,7 +2,8 @@
 
     ok --exceeds its threshold--> firing --its request settled--> resolved
 
-A firing or resolved alert never fires again: the rule judges a request, and a request is judged once.
+A firing or resolved alert never fires again: a request is judged once, and an alert of a rule on a metric bears the
+instant at which it fired.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import datetime as dt
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from thinkmeter.alerts.conditions import Reading
 from thinkmeter.alerts.runaway import Threshold
 from thinkmeter.schema.alerting.baselines import minute_of
 from thinkmeter.schema.alerting.records import RUNAWAY, AlertEvent, RequestTotals, RequestUse, Silence
@@ -21,7 +23,7 @@ WINDOW = dt.timedelta(days=7)
 
 def dedup_key(project: str, rule: str, key: str) -> str:
     """Under which one alert is known, for ever, in the store and at every channel."""
-    return f"{quote(project, safe='')}/{rule}/{key}"
+    return f"{quote(project, safe='')}/{quote(rule, safe='')}/{key}"
 
 
 def firing(
@@ -96,3 +98,73 @@ def resolved(opening: AlertEvent, totals: RequestTotals | None, now: dt.datetime
         cost_usd=totals.cost_usd,
         value=float(totals.thinking_tokens),
     )
+
+
+def metric_firing(
+    rule: str,
+    project: str,
+    group: str,
+    reading: Reading,
+    window: tuple[dt.datetime, dt.datetime],
+    channels: tuple[str, ...],
+    silences: Iterable[Silence],
+    now: dt.datetime,
+) -> AlertEvent:
+    """The event of a rule on a metric whose condition holds.
+
+    Args:
+        rule: its name.
+        project: whose requests were looked at.
+        group: `metric_key` of the group.
+        reading: what was seen.
+        window: begin of the time before, where a change is watched, and of the window, which ends now.
+        channels: who is told.
+        silences: what nobody is told of.
+        now: the time.
+    """
+    before, since = window
+    task = str(reading.key.get("task") or "")
+    muted = next((f"silence {one.id}" for one in silences if one.covers(project, rule, task, group, now)), "")
+    key = f"{group} {now.astimezone(dt.UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
+    known_as = dedup_key(project, rule, key)
+    return AlertEvent(
+        project=project,
+        rule=rule,
+        key=key,
+        state="firing",
+        time=now,
+        event=f"{known_as}/firing",
+        dedup_key=known_as,
+        channels=() if muted else channels,
+        muted=muted,
+        task=task,
+        request_id="",
+        model="",
+        began=since,
+        ended=now,
+        calls=reading.n,
+        unknown_calls=0,
+        uncosted_calls=0,
+        cost_usd=0.0,
+        value=reading.value,
+        threshold=reading.limit,
+        p95_factor=0.0,
+        floor_tokens=0,
+        cap_tokens=None,
+        baseline_task=reading.said,
+        baseline_since=before,
+        baseline_until=since,
+        baseline_n=reading.before_n,
+        baseline_p95=reading.before,
+        baseline_bound=None,
+    )
+
+
+def metric_resolved(opening: AlertEvent, said: str, now: dt.datetime, reading: Reading | None = None) -> AlertEvent:
+    """The event that ends an alert of a rule on a metric; `reading` is what was seen of it, where anything was."""
+    ended = dataclasses.replace(
+        opening, state="resolved", time=now, event=f"{opening.dedup_key}/resolved", baseline_task=said
+    )
+    if reading is None:
+        return ended
+    return dataclasses.replace(ended, ended=now, value=reading.value, threshold=reading.limit, calls=reading.n)

@@ -11,30 +11,46 @@ import orjson
 import pyarrow
 import pyarrow.parquet
 
+from thinkmeter.collector.labels import BadRow
 from thinkmeter.schema.errors import ThinkmeterError
 
 Row = tuple[int, Mapping[str, Any]]
 """Where a row stands (line of text, counted from 1; row of a Parquet file) and its values by column."""
 
+_Refuse = Callable[[int, str], None]
+"""Takes a line that is no row, and why."""
 
-def read_rows(path: Path) -> Iterator[Row]:
+
+def read_rows(path: Path, broken: list[BadRow] | None = None) -> Iterator[Row]:
     """Rows of a file in their order; the format is told by the name, `.gz` around CSV or JSON lines is unpacked.
+
+    Args:
+        path: of the file.
+        broken: gets the lines that are no row, with the reason, and the others are read; None: the first one ends it.
 
     Raises:
         ThinkmeterError: the file cannot be read, its format is not known, or a line is broken.
     """
+
+    def refuse(line: int, reason: str) -> None:
+        if broken is None:
+            raise _Broken(f"{line}: {reason}")
+        broken.append(BadRow(line, reason))
+
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] == [".gz"]
-    kind = (suffixes[:-1] if packed else suffixes)[-1:]
+    if packed:
+        suffixes.pop()
+    kind = [suffix for suffix in suffixes if suffix != ".out"][-1:]  # Bedrock's results are named batch.jsonl.out
     reader = _READERS.get(kind[0] if kind else "")
     if reader is None:
         raise ThinkmeterError(f"{path} is none of {', '.join(sorted(_READERS))}: its name tells the format")
     try:
         if reader is _parquet:
-            yield from _parquet(path.open("rb"))
+            yield from _parquet(path.open("rb"), refuse)
         else:
             with gzip.open(path) if packed else path.open("rb") as source:
-                yield from reader(source)
+                yield from reader(source, refuse)
     except _Broken as error:
         raise ThinkmeterError(f"{path}:{error}") from None
     except UnicodeDecodeError as error:
@@ -48,32 +64,35 @@ class _Broken(Exception):
     """A line that is no row: its number and the reason."""
 
 
-def _csv(source: Any) -> Iterator[Row]:
+def _csv(source: Any, refuse: _Refuse) -> Iterator[Row]:
     with io.TextIOWrapper(source, encoding="utf-8-sig", newline="") as text:
         reader = csv.DictReader(text, strict=True)
         try:
             for values in reader:
                 if None in values:
-                    raise _Broken(f"{reader.line_num}: more values than the {len(reader.fieldnames or ())} columns")
+                    refuse(reader.line_num, f"more values than the {len(reader.fieldnames or ())} columns")
+                    continue
                 yield reader.line_num, values
         except csv.Error as error:
             raise _Broken(f"{reader.line_num}: {error}") from None
 
 
-def _json_lines(source: Any) -> Iterator[Row]:
+def _json_lines(source: Any, refuse: _Refuse) -> Iterator[Row]:
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
         try:
             values = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise _Broken(f"{number}: not JSON, {error}") from None
-        if not isinstance(values, dict):
-            raise _Broken(f"{number}: not a JSON object")
-        yield number, values
+            refuse(number, f"not JSON, {error}")
+            continue
+        if isinstance(values, dict):
+            yield number, values
+        else:
+            refuse(number, "not a JSON object")
 
 
-def _parquet(source: Any) -> Iterator[Row]:
+def _parquet(source: Any, _: _Refuse) -> Iterator[Row]:
     with source, pyarrow.parquet.ParquetFile(source) as file:
         number = 0
         for batch in file.iter_batches():
@@ -82,7 +101,7 @@ def _parquet(source: Any) -> Iterator[Row]:
                 yield number, values
 
 
-_READERS: dict[str, Callable[[Any], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Any, _Refuse], Iterator[Row]]] = {
     ".csv": _csv,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,

@@ -103,6 +103,9 @@ class PastCall(BaseModel):
     output_tokens: Count = None
     thinking_tokens: Count = None
     thinking_source: Literal["", "provider", "derived", "estimated", "missing"] = ""
+    thinking_chars: Count = None
+    """How long the thinking is that the reply shows, where the file says it. Not kept: where there is any, a count of 0
+    that was reported is not believed."""
     duration_ms: Milliseconds = None
     time_to_first_chunk_ms: Milliseconds = None
     time_to_first_answer_ms: Milliseconds = None
@@ -136,7 +139,9 @@ _NO_SPAN_COLUMN: Final = frozenset(
         "label_source",
         "model",
         "span_id",
+        "thinking_chars",
         "thinking_source",
+        "thinking_tokens",
         "trace_id",
         "verdict_passed",
         "verdict_score",
@@ -200,7 +205,7 @@ class PastCalls:
     def _identity(self, call: PastCall) -> tuple[str, str]:
         if call.trace_id and call.span_id:
             return call.trace_id, call.span_id
-        content = hashlib.sha256(call.model_dump_json().encode()).digest()
+        content = hashlib.sha256(call.model_dump_json(exclude={"thinking_chars"}).encode()).digest()
         self._repeats[content] += 1
         own = hashlib.sha256(content + str(self._repeats[content]).encode()).hexdigest()
         trace = hashlib.sha256(f"request {call.request_id}".encode()).hexdigest() if call.request_id else own
@@ -219,6 +224,7 @@ def _span(call: PastCall) -> dict[str, Any]:
         "request_model": call.model,
         "response_model": call.model,
         "reported_cost_usd": call.cost_usd,
+        "thinking_tokens": _thinking_tokens(call),
         "thinking_source": _thinking_source(call),
     }
 
@@ -274,8 +280,13 @@ def unknown_columns(theirs: Iterable[str], names: Mapping[str, str]) -> list[str
     return [n for n in theirs if names.get(n, n) not in known and not names.get(n, n).startswith("attributes.")]
 
 
+def _thinking_tokens(call: PastCall) -> int | None:
+    """What is reported, but for a 0 beside thinking that the reply shows: unknown is never 0."""
+    return None if call.thinking_tokens == 0 and call.thinking_chars else call.thinking_tokens
+
+
 def _thinking_source(call: PastCall) -> str:
-    if call.thinking_tokens is None:
+    if _thinking_tokens(call) is None:
         return "missing"
     return call.thinking_source if call.thinking_source not in ("", "missing") else "provider"
 

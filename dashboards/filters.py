@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Self
 
 import streamlit as st
@@ -118,11 +118,12 @@ class Choice:
         return {**window, **{name: value for name, value in self.slices.items() if value is not None}}
 
 
-def choose(known: Mapping[str, Sequence[str]]) -> Choice:
+def choose(known: Mapping[str, Sequence[str]], held: Collection[str] | None = None) -> Choice:
     """Draw the filters, side by side, and return what is chosen.
 
     Args:
         known: filter -> the values that occur; one with nothing to choose between is not drawn.
+        held: those that hold for what is shown, `window` among them; the others cannot be touched. None: all hold.
     """
     window = st.segmented_control(
         "Window",
@@ -132,12 +133,16 @@ def choose(known: Mapping[str, Sequence[str]]) -> Choice:
         key="window",
         bind="query-params",
         label_visibility="collapsed",
+        disabled=held is not None and "window" not in held,
     )
-    slices = {name: _slice(name, nothing, known.get(name, ())) for name, nothing in SLICES.items()}
+    slices = {
+        name: _slice(name, nothing, known.get(name, ()), held is None or name in held)
+        for name, nothing in SLICES.items()
+    }
     return Choice(WINDOWS[window], slices)
 
 
-def _slice(name: str, nothing: str, known: Sequence[str]) -> str | None:
+def _slice(name: str, nothing: str, known: Sequence[str], holds: bool) -> str | None:
     # what the address names stays, though it may be gone from the window or the store may not answer right now
     named = [value for value in (st.query_params.get(name), st.session_state.get(name)) if value and value != nothing]
     values = sorted({*known, *named} - {""})
@@ -150,5 +155,6 @@ def _slice(name: str, nothing: str, known: Sequence[str]) -> str | None:
         bind="query-params",
         label_visibility="collapsed",
         width=182,
+        disabled=not holds,
     )
-    return None if chosen == nothing else chosen
+    return None if chosen == nothing or not holds else chosen

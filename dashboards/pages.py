@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
 import streamlit as st
@@ -58,15 +58,15 @@ def address(request: Mapping[str, Any]) -> dict[str, str]:
     return {"id": request["request_id"], **project}
 
 
-def bar() -> filters.Choice:
-    """Draw the filters and the state of what is shown in one row; what is chosen."""
+def bar(held: Collection[str] | None = None) -> filters.Choice:
+    """Draw the filters and the state of what is shown in one row; what is chosen of those held (`filters.choose`)."""
     try:
         known = reading.values(*_recently())
     except ThinkmeterError:
         known = {}  # what the address names can still be chosen
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="bar"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-            choice = filters.choose(known)
+            choice = filters.choose(known, held)
         with st.container(width="content"):
             states.status()
     return choice

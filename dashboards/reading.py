@@ -12,6 +12,7 @@ import streamlit as st
 from thinkmeter.dashboards import store
 from thinkmeter.dashboards.filters import Selection
 from thinkmeter.schema.query import CostPoint, Filters, Freshness, Report, RequestRecord, Runaways, ThinkingPoint
+from thinkmeter.schema.query.break_even import Gpus
 from thinkmeter.schema.query.reader import Order
 from thinkmeter.schema.query.review import MonthlyReview
 from thinkmeter.schema.query.review import review as make_review
@@ -86,9 +87,9 @@ def request(request_id: str, project: str | None) -> RequestRecord | None:
 
 
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
-def review(month: str, project: str | None, task: str | None) -> MonthlyReview:
-    """The review of a month, `2026-10`."""
-    return store.ask(lambda reader: make_review(reader, month, project=project, task=task))
+def review(month: str, project: str | None, task: str | None, gpus: Gpus | None = None) -> MonthlyReview:
+    """The review of a month, `2026-10`, with the break-even of hardware where some is named."""
+    return store.ask(lambda reader: make_review(reader, month, project=project, task=task, gpus=gpus))
 
 
 def _filters(selection: Selection, where: Mapping[str, str | int] | None = None) -> Filters:

@@ -11,7 +11,7 @@ from thinkmeter.alerts import messages
 from thinkmeter.alerts.channels.post import post
 from thinkmeter.alerts.outbox import Message
 from thinkmeter.alerts.settings import PagerDutySettings
-from thinkmeter.schema.alerting.records import AlertEvent
+from thinkmeter.schema.alerting.records import TEST, AlertEvent
 
 KEY_CHARACTERS = 255
 SUMMARY_CHARACTERS = 1024
@@ -78,7 +78,7 @@ def fitting_key(key: str) -> str:
 
 
 def _severity(message: Message) -> str:
-    if message.events[0].rule == messages.TEST:
+    if message.events[0].rule == TEST:
         return "info"
     return "error" if len(message.events) > 1 else "warning"
 
@@ -87,6 +87,8 @@ def _details(message: Message) -> dict[str, Any]:
     events = message.events
     if len(events) == 1:
         return {**messages.facts(events[0]), **_numbers(events[0])}
+    if events[0].is_of_metric:
+        return {"alerts": len(events), "worst": [_numbers(event) for event in messages.worst_first(events)]}
     return {
         "requests": len(events),
         "thinking_tokens": int(sum(event.value for event in events)),
@@ -96,6 +98,11 @@ def _details(message: Message) -> dict[str, Any]:
 
 
 def _numbers(event: AlertEvent) -> dict[str, Any]:
+    if event.is_of_metric:
+        return {
+            "of": messages.clip(event.key, 1000), "value": event.value, "limit": event.threshold, "n": event.calls,
+            "before": event.baseline_p95, "before_n": event.baseline_n,
+        }  # fmt: skip
     return {
         "request_id": messages.clip(event.request_id, 1000),
         "thinking_tokens": int(event.value),

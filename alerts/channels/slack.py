@@ -64,8 +64,11 @@ def _listed(events: Sequence[AlertEvent]) -> str:
     """The worst of several, as many as fit, and how many more there are."""
     lines: list[str] = []
     for event in messages.worst_first(events):
-        name = _escaped(messages.clip(event.request_id, 60).replace("`", "'"))
-        line = f"`{name}` {messages.tokens(event)} thinking tokens, {messages.cost([event])}"
+        if event.is_of_metric:
+            line = _escaped(messages.said(event))
+        else:
+            name = _escaped(messages.clip(event.request_id, 60).replace("`", "'"))
+            line = f"`{name}` {messages.tokens(event)} thinking tokens, {messages.cost([event])}"
         if sum(map(len, lines)) + len(lines) + len(line) > SECTION_CHARACTERS - 100:
             break
         lines.append(line)

@@ -38,6 +38,8 @@ def _month(choice: Choice, selection: Selection) -> None:
         said += "; no budget is set: [budgets] monthly_usd"
     elif row.value is not None:
         said += f"; over the budget: {row.detail['over_budget']}"
+    if row.detail["estimated"]:
+        said += f"; estimated from sampled traffic, {usd(row.detail['month_to_date_seen_usd'])} was seen this month"
     st.markdown(wording.plain(said))
     live.chart(report_charts.forecast(row, live.colours()), "forecast", f"Cost of {row.detail['month']}: {said}")
 
@@ -68,6 +70,8 @@ def _quota(whose: str, selection: Selection) -> None:
         if limit is not None
         else f"{len(rows):,} {whose}s; no limit is set: `[quotas] {whose}_daily_thinking_tokens`"
     )
+    if any(row.detail["sampled_calls"] for row in rows):
+        st.caption("Traffic is sampled: quotas count what arrived, and the true use is higher.")
     st.dataframe(
         {
             whose.capitalize(): [str(row.key[whose]) for row in rows[:SHOWN]],

@@ -1,6 +1,7 @@
 """Cost: what was paid for, by whom and for what, and what has no price."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import streamlit as st
 
@@ -28,8 +29,17 @@ def _over_time(choice: Choice, selection: Selection) -> None:
     points = reading.cost_over_time(selection, int(choice.window.step.total_seconds()))
     thinking = f" · {rate(whole.detail['thinking_usd'] / whole.value)} of it thinking" if whole.value else ""
     st.markdown(f"**{wording.plain(usd(whole.value))}** for {wording.count(whole.n)} calls{thinking}")
+    if whole.detail["estimated"]:
+        st.caption(wording.plain(_sampled(whole.detail)))
     figure = charts.cost_over_time(points, selection.span, choice.window.step, live.colours(), zone())
     live.chart(figure, "cost_over_time", f"Cost over the last {choice.window.words}: {usd(whole.value)} in all")
+
+
+def _sampled(detail: Mapping[str, Any]) -> str:
+    return (
+        f"Estimated from sampled traffic: {usd(detail['seen_usd'])} was seen, and stands for about "
+        f"{wording.count(detail['estimated_calls'])} calls."
+    )
 
 
 def _split(choice: Choice, selection: Selection) -> None:

@@ -7,13 +7,20 @@ from thinkmeter.dashboards.filters import Choice, Selection
 from thinkmeter.dashboards.views import live
 from thinkmeter.schema.metrics import wording as metric_wording
 from thinkmeter.schema.metrics.estimate import State
-from thinkmeter.schema.metrics.wording import NOTHING, rate, tokens, usd
+from thinkmeter.schema.metrics.wording import NOTHING, points, rate, tokens, usd
 from thinkmeter.schema.query import ReportRow
 
 
 def draw() -> None:
     """Draw the page."""
-    live.draw({"Accuracy by length of thinking": _knee, "Use of budgets": _budgets, "Length by task class": _lengths})
+    live.draw(
+        {
+            "Accuracy by length of thinking": _knee,
+            "Use of budgets": _budgets,
+            "Length by task class": _lengths,
+            "Reflection": _reflection,
+        }
+    )
 
 
 def _knee(choice: Choice, selection: Selection) -> None:
@@ -94,3 +101,51 @@ def _lengths(choice: Choice, selection: Selection) -> None:
         key="lengths",
         alt="Thinking tokens a request by task class: mean with interval and quantiles",
     )
+
+
+def _reflection(choice: Choice, selection: Selection) -> None:
+    rows = [row for row in reading.report("reflection", selection, ("task",)).rows if row.detail["attempts"]]
+    by_task = {report_charts.name_of(row, "task"): row for row in sorted(rows, key=lambda row: -row.n)}
+    task = live.pick("Task class", list(by_task), "reflection_of")
+    if task is None:
+        st.caption(
+            "No call tells how much its thinking reflects: the SDK does where a reply shows its thinking, and whatever "
+            "else sends `thinkmeter.thinking.reflection_ratio`."
+        )
+        return
+    row = by_task[task]
+    said = _turns_back(row)
+    st.markdown(said)
+    entries = [
+        (
+            f"{100 * band['from']:.0f} to {100 * band['to']:.0f}% reflect, {tokens(band['thinking_tokens'])} tokens "
+            f"(n = {band['n']:,})",
+            band["correct"],
+            band["low"],
+            band["high"],
+        )
+        for band in reversed(row.detail["bands"])
+        if band["correct"] is not None
+    ]
+    if entries:
+        st.markdown("Share of correct answers, and mean thinking tokens, by how much of the thinking reflects.")
+        told = ", ".join(f"{name} {rate(share)}" for name, share, _, _ in entries)
+        live.chart(report_charts.shares(entries, live.colours()), "reflection", f"Correct answers of {task}: {told}")
+    else:
+        st.caption("None of these attempts is labelled, so what reflection brings cannot be said.")
+    st.caption("Hard requests are thought over more often, so accuracy may fall with it without its being at fault.")
+
+
+def _turns_back(row: ReportRow) -> str:
+    if row.value is None:
+        return wording.plain(metric_wording.state(row.state, row.detail).capitalize())
+    said = (
+        f"{rate(row.value)} ({rate(row.low)} to {rate(row.high)}) of the sentences of visible thinking reflect, turn "
+        f"or conclude (n = {wording.count(row.n)})"
+    )
+    gap, low, high = (row.detail[f"right_less_wrong{end}"] for end in ("", "_low", "_high"))
+    if gap is None:
+        few = f"{row.detail['right']} right and {row.detail['wrong']} wrong answers are labelled"
+        return wording.plain(f"{said}; too few labels to compare right with wrong answers: {few}.")
+    told = f"in right answers {points(100 * gap)} ({points(100 * low)} to {points(100 * high)}) against wrong ones"
+    return wording.plain(f"{said}; {told}.")

@@ -2,15 +2,24 @@
 
 import dataclasses
 import datetime as dt
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 RUNAWAY = "runaway"
 """The rule that judges single requests."""
+TEST = "test"
+"""Rule of the message by which a channel is tried."""
 
 State = Literal["firing", "resolved"]
 TryState = Literal["sending", "sent", "retrying", "failed"]
 RequestKey = tuple[str, str]
 """Project and request id."""
+
+
+def metric_key(metric: str, key: Mapping[str, Any]) -> str:
+    """What a rule on a metric is about, by what its group is told apart by: `escr task=sql`."""
+    told = [f"{name}={part}" for name, part in key.items() if part is not None]
+    return " ".join([metric, *told])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +89,12 @@ class RequestTotals:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """A change of state of an alert, with all that is needed to judge it again; a row of `alert_events`."""
+    """A change of state of an alert, with all that is needed to judge it again; a row of `alert_events`.
+
+    Of a rule on a metric: `key` is `metric_key` and the instant at which it fired, [began, ended) its window, `calls`
+    the sample, `value` and `threshold` what was compared, `baseline_*` the time before, where a change is watched, and
+    `baseline_task` what was seen, in a sentence.
+    """
 
     project: str
     rule: str
@@ -111,6 +125,16 @@ class AlertEvent:
     baseline_n: int
     baseline_p95: float | None
     baseline_bound: float | None
+
+    @property
+    def is_of_metric(self) -> bool:
+        """Whether it is of a rule on a metric."""
+        return self.rule not in (RUNAWAY, TEST)
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric, of a rule on one."""
+        return self.key.partition(" ")[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.metrics.accuracy import accuracy
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.cost import cost
 from thinkmeter.schema.metrics.coverage import coverage
@@ -138,6 +139,7 @@ _COMPUTATIONS: Final[Mapping[str, Computation | Comparison]] = {
     "latency": latency,
     "routing": routing,
     "reflection": reflection,
+    "accuracy": accuracy,
     "coverage": coverage,
 }
 

@@ -16,14 +16,16 @@ def cost(cells: Cells, _: Policy) -> Estimate:
         cells: rows of `cost.sql`.
 
     Returns:
-        `n` is the number of calls. The buckets in `detail` add up to `value`: tokens of calls that answer, the
+        `n` is the number of calls that were seen. Amounts and tokens stand for all traffic: each call by 1 over the
+        probability with which it was kept, and `estimated` says whether any was not kept for certain; counts are of
+        what was seen, and so is `seen_usd`. The buckets in `detail` add up to `value`: tokens of calls that answer, the
         verifiers' and routers' own calls whole and apart, and `unsplit_usd` for output whose thinking is unknown and
         for amounts that a provider reports without rates.
     """
     buckets = {name: cells.total(name) for name in BUCKETS}
     whole = cells.total("total_usd")
     rest = whole - sum(buckets.values())
-    tokens, unpriced_tokens = cells.count("tokens"), cells.count("unpriced_tokens")
+    tokens, unpriced_tokens = cells.total("tokens"), cells.total("unpriced_tokens")
     calls = cells.count("calls")
     unpriced, unknown = cells.count("unpriced_calls"), cells.count("unknown_calls")
     detail: dict[str, Any] = {
@@ -31,11 +33,14 @@ def cost(cells: Cells, _: Policy) -> Estimate:
         # what remains of a sum of parts is rounding, not money
         "unsplit_usd": rest if rest > 1e-9 * whole else 0.0,
         "partial_usd": cells.total("partial_usd"),
+        "seen_usd": cells.total("seen_usd"),
+        "estimated": cells.count("sampled_calls") > 0,
+        "estimated_calls": round(cells.total("weighted_calls")),
         "requests": cells.count("requests"),
         "answer_calls": cells.count("answer_calls"),
-        "input_tokens": cells.count("input_tokens_sum"),
-        "output_tokens": cells.count("output_tokens_sum"),
-        "thinking_tokens": cells.count("thinking_tokens_sum"),
+        "input_tokens": round(cells.total("input_tokens_sum")),
+        "output_tokens": round(cells.total("output_tokens_sum")),
+        "thinking_tokens": round(cells.total("thinking_tokens_sum")),
         "unpriced_calls": unpriced,
         "unpriced_token_share": unpriced_tokens / tokens if tokens else 0.0,
         "unknown_calls": unknown,
@@ -43,6 +48,6 @@ def cost(cells: Cells, _: Policy) -> Estimate:
     }
     if whole == 0 and unpriced + unknown > 0:
         what = "no price is known" if unpriced else "token counts are missing"
-        priceless = dict.fromkeys((*BUCKETS, "unsplit_usd"))  # no money is known of, which is not 0
+        priceless = dict.fromkeys((*BUCKETS, "unsplit_usd", "seen_usd"))  # no money is known of, which is not 0
         return Estimate.insufficient(calls, f"{what}: {unpriced + unknown} of {calls} calls", {**detail, **priceless})
     return Estimate(whole, None, None, calls, State.OK, detail)

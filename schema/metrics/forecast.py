@@ -33,8 +33,9 @@ def forecast(cells: Cells, _: Policy) -> Estimate:
         cells: rows of `forecast.sql`, one a day with calls.
 
     Returns:
-        `n` is the number of whole days of history. `insufficient_data` where the window does not hold the month so far
-        or is too short to back-test.
+        `n` is the number of whole days of history. Sampled traffic is weighed by 1 over the probability with which a
+        call was kept, and `estimated` says so; `month_to_date_seen_usd` is what was seen of the month.
+        `insufficient_data` where the window does not hold the month so far or is too short to back-test.
     """
     today, share = dt.date.fromisoformat(str(cells["last_day"][0])), float(cells["last_day_share"][0])
     first, last = today.replace(day=1), today.replace(day=calendar.monthrange(today.year, today.month)[1])
@@ -49,6 +50,12 @@ def forecast(cells: Cells, _: Policy) -> Estimate:
     detail: dict[str, Any] = {
         "month": f"{today:%Y-%m}",
         "month_to_date_usd": so_far,
+        "month_to_date_seen_usd": sum(
+            float(usd)
+            for day, usd in zip(cells["day"], cells["seen_usd"], strict=True)
+            if first <= dt.date.fromisoformat(str(day)) <= today
+        ),
+        "estimated": cells.count("sampled_calls") > 0,
         "days_left": horizon - share,
         "history_days": days,
         "calls": cells.count("calls"),

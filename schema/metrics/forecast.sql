@@ -19,7 +19,9 @@ SELECT key, 'default' AS task, toString(toDate(toTimeZone(p.time, {asked_timezon
     toDate(local_begin) + 1, toDate(local_begin))) AS first_day,
   -- a budget is of all, so nothing is held against it where rows are split; -1: none
   if(empty({asked_split:Array(String)}), ifNull(JSONExtract(budgets, 'monthly_usd', 'Nullable(Float64)'), -1), -1) AS budget_usd,
-  count() AS calls, ifNull(sum(p.cost_usd), 0) AS usd,
+  count() AS calls, ifNull(sum(p.cost_usd), 0) AS seen_usd, countIf(p.sampling_probability < 1) AS sampled_calls,
+  -- each call by what it stands for
+  ifNull(sum(p.cost_usd * if(p.sampling_probability > 0, 1 / assumeNotNull(p.sampling_probability), 1)), 0) AS usd,
   countIf(p.billed AND p.cost_usd IS NULL) AS uncosted_calls
 FROM population AS p
 GROUP BY key, day

@@ -14,11 +14,12 @@ def quota(cells: Cells, _: Policy) -> Estimate:
         cells: the row of `quota.sql` of that day.
 
     Returns:
-        `n` is the number of answering calls. Calls whose thinking is unknown are counted in `detail`: with any, the use
-        is at least what is said, and where nothing is known there is no value.
+        `n` is the number of answering calls. Calls whose thinking is unknown, and those of sampled traffic, are counted
+        in `detail`: with any, the use is at least what is said, and where nothing is known there is no value.
     """
     used, limit = cells.count("used_tokens"), int(cells["limit_tokens"].max())
     calls, unknown = cells.count("calls"), cells.count("unknown_calls")
+    sampled = cells.count("sampled_calls")
     detail: dict[str, Any] = {
         "limit_tokens": limit if limit >= 0 else None,
         "used_share": used / limit if limit > 0 and calls > unknown else None,
@@ -26,7 +27,8 @@ def quota(cells: Cells, _: Policy) -> Estimate:
         "left_tokens": max(limit - used, 0) if limit >= 0 and not unknown else None,
         "requests": cells.count("requests"),
         "unknown_calls": unknown,
-        "at_least": unknown > 0,
+        "sampled_calls": sampled,
+        "at_least": unknown > 0 or sampled > 0,
     }
     if calls == unknown:
         return Estimate.insufficient(calls, f"thinking is unknown: {unknown} of {calls} calls", detail)

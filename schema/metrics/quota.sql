@@ -13,7 +13,7 @@ SELECT key, 'default' AS task, if(owner.1 = 'user', owner.2, '') AS user, if(own
   any(ifNull(JSONExtract((SELECT max(value) FROM current_rules WHERE kind = 'quota'),
     if(owner.1 = 'user', 'user_daily_thinking_tokens', 'session_daily_thinking_tokens'), 'Nullable(Int64)'), -1)) AS limit_tokens,
   count() AS calls, uniqExact(project, request_id) AS requests, sum(ifNull(thinking_tokens, 0)) AS used_tokens,
-  countIf(thinking_tokens IS NULL) AS unknown_calls
+  countIf(thinking_tokens IS NULL) AS unknown_calls, countIf(sampling_probability < 1) AS sampled_calls
 FROM population
 ARRAY JOIN arrayFilter(
   o -> o.2 != '' AND (NOT hasAny(['user', 'session'], {asked_split:Array(String)}) OR has({asked_split:Array(String)}, o.1)),

@@ -120,9 +120,14 @@ def quantile_interval(share: float, values: Floats, counts: Floats, weights: Flo
 
 def resampled_means(values: Floats, counts: Floats, weights: Floats, rng: np.random.Generator) -> Floats:
     """Weighted means of `DRAWS` samples of the same size, drawn from the items with replacement."""
-    size, kinds = int(counts.sum()), len(values)
-    numerator, denominator = weights * values, weights
-    means = np.empty(DRAWS)
+    tops, bottoms = _resampled_sums([weights * values, weights], counts, rng)
+    return tops / bottoms
+
+
+def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Generator) -> list[Floats]:
+    """Sums of each column over `DRAWS` samples of the same size, drawn from the items with replacement."""
+    size, kinds = int(counts.sum()), len(counts)
+    sums = [np.empty(DRAWS) for _ in columns]
     # Drawing each item costs by items, drawing how many of each kind costs by kinds, six times as much apiece.
     by_item = size <= 6 * kinds
     step = max(1, _CHUNK // (size if by_item else kinds))
@@ -130,20 +135,55 @@ def resampled_means(values: Floats, counts: Floats, weights: Floats, rng: np.ran
         draws = min(step, DRAWS - start)
         if by_item:
             kind = np.repeat(np.arange(kinds), counts)[rng.integers(size, size=(draws, size))]
-            tops, bottoms = numerator[kind].sum(axis=1), denominator[kind].sum(axis=1)
+            found = [column[kind].sum(axis=1) for column in columns]
         else:
             drawn = rng.multinomial(size, counts / size, size=draws)
-            tops, bottoms = drawn @ numerator, drawn @ denominator
-        means[start : start + draws] = tops / bottoms
-    return means
+            found = [drawn @ column for column in columns]
+        for whole, part in zip(sums, found, strict=True):
+            whole[start : start + draws] = part
+    return sums
 
 
 def mean_interval(values: Floats, counts: Floats, weights: Floats) -> Interval:
-    """Percentile bootstrap of the weighted mean, seeded."""
+    """Bootstrap-t of the weighted mean, seeded, and no narrower than the percentile bootstrap.
+
+    Of skewed values a percentile interval is too short on the long side: there the error of a drawn mean goes with the
+    mean. Bootstrap-t draws means in units of their own error (Efron and Tibshirani, "An Introduction to the Bootstrap",
+    1993, chapter 12). How often it holds the truth: docs/statistics.md.
+    """
     kinds = _alike(values, counts, weights) if len(values) > _FINE else (values, counts, weights)
-    return percentile_interval(
-        resampled_means(*kinds, np.random.default_rng(SEED)), weighted_mean(values, counts, weights)
-    )
+    return _mean_interval(*kinds, floor=0.0 if values.min() >= 0 else -np.inf)
+
+
+def _mean_interval(values: Floats, counts: Floats, weights: Floats, *, floor: float) -> Interval:
+    mean, n = weighted_mean(values, counts, weights), int(counts.sum())
+    off, squares = values - mean, weights * weights
+    columns = [weights * off, weights, squares * off * off, squares * off, squares]
+    shift, mass, second, first, zeroth = _resampled_sums(columns, counts, np.random.default_rng(SEED))
+    shift /= mass
+    low, high = percentile_interval(mean + shift, mean)
+    variance = second - 2 * shift * first + shift * shift * zeroth
+    own = float(counts @ columns[2])
+    told = variance > 1e-12 * own  # a draw of one item alone, again and again, has no error to measure by
+    if n < 2 or np.ptp(values) == 0 or not told.any():
+        return Interval(low, high)
+    measured = shift[told] / (np.sqrt(variance[told]) / mass[told])
+    error = np.sqrt(own) / float(counts @ weights) * np.sqrt(n / (n - 1))
+    tail = 100 * (1 - CONFIDENCE) / 2
+    least, most = np.percentile(measured, [tail, 100 - tail]) * _inflation(n)
+    assert low is not None
+    assert high is not None
+    return Interval(max(min(low, mean - float(most) * error), floor), max(high, mean - float(least) * error))
+
+
+def _inflation(n: int) -> float:
+    """What a small sample's error is widened by: Student's quantile over the normal one.
+
+    Of heavy tails thirty values seldom hold one of those that make the mean, so that their own spread is too small.
+    """
+    from scipy.stats import norm, t
+
+    return float(t.ppf(0.5 + CONFIDENCE / 2, n - 1) / norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 def percentile_interval(draws: Floats, estimate: float) -> Interval:

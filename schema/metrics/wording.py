@@ -97,4 +97,6 @@ def state(reached: State, detail: dict[str, Any], metric: str = "") -> str:
     }[reached]
     if detail.get("confounded"):
         said += "; confounded, hard requests think more"
+    if detail.get("sampled_calls"):
+        said += "; of what was seen, traffic is sampled"
     return said + ("; estimated from sampled traffic" if detail.get("estimated") else "")

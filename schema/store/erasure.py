@@ -139,10 +139,14 @@ def _conditions(client: Client, kind: str, places: Mapping[str, str]) -> dict[st
             any_of.append(
                 "(project, response_id) IN (SELECT project, response_id FROM forgotten_spans WHERE response_id != '')"
             )
+        # of a rule on a metric the key names what its group is told apart by
+        of_group = f"position(key, concat(' {kind}=', {{name:String}}, ' ')) > 0"
+        if table == "alert_events":
+            any_of.append(of_group)
         if table == "alert_attempts":
             any_of.append(
                 "event IN (SELECT event FROM alert_events WHERE (project, request_id) IN"
-                " (SELECT project, request_id FROM forgotten_requests))"
+                f" (SELECT project, request_id FROM forgotten_requests) OR {of_group})"
             )
         if f"{kind}_id" in has and kind != "request":
             any_of.append(f"{kind}_id = {{name:String}}")

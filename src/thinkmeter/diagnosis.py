@@ -161,7 +161,6 @@ def _coverage(reader: Reader, now: dt.datetime) -> Iterator[Finding]:
 def of_configuration(configuration: Configuration) -> Iterator[Finding]:
     """What of it takes no effect, lacks its secret, or has grown old."""
     idle = [f"[{section}]" for section in configuration.idle_sections]
-    idle += [f"alert rule {rule}" for rule in configuration.alerts.idle_rules]
     if idle:
         yield Finding(Level.WARNING, "configuration", f"not in effect in this version: {', '.join(idle)}")
     for _, why in missing_secrets(configuration.alerts):

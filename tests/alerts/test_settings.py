@@ -1,7 +1,6 @@
 """`[alerts]`: what is accepted, and what is said of what is not."""
 
 import datetime as dt
-import logging
 import tomllib
 from typing import Any
 
@@ -53,13 +52,23 @@ def test_the_published_example_is_read() -> None:
     assert AlertSettings.model_validate_json(settings.model_dump_json(by_alias=True)) == settings
 
 
-def test_rules_that_take_no_effect_yet_are_named(caplog: pytest.LogCaptureFixture) -> None:
-    settings = AlertSettings.model_validate(tomllib.loads(PUBLISHED))
-    assert settings.idle_rules == ["sql thinking p95"]
-    with caplog.at_level(logging.WARNING):
-        environment = {**ENVIRONMENT, "SLACK_WEBHOOK": "http://127.0.0.1:1/"}
-        AlertEngine(StoreAddress("127.0.0.1", 1), settings, environment=environment)
-    assert "alert rule 'sql thinking p95' is not in effect in this version" in caplog.text
+def test_a_rule_that_splits_its_metric_in_an_impossible_way_is_refused_at_the_start() -> None:
+    settings = read(rules=[{"name": "r", "metric": "escr", "above": 0.2, "window": "1h", "by": ["tier"]}])
+    with pytest.raises(ThinkmeterError, match=r"alerts.rules: rule 'r': escr cannot be split by tier"):
+        AlertEngine(StoreAddress("127.0.0.1", 1), settings, environment=ENVIRONMENT)
+
+
+def test_metrics_with_a_limit_in_the_configuration_need_no_other() -> None:
+    settings = read(
+        rules=[
+            {"name": "a", "metric": "escr", "window": "1h"},
+            {"name": "b", "metric": "vrate", "window": "7d"},
+            {"name": "c", "metric": "quota"},
+            {"name": "d", "metric": "forecast"},
+            {"name": "e", "metric": "ttr", "rises": 0.1, "window": "7d", "against": "28d"},
+        ]
+    )
+    assert [rule.name for rule in settings.metric_rules] == list("abcde")
 
 
 SLACK = {"kind": "slack", "webhook_env": "W"}
@@ -80,9 +89,14 @@ RULE = {"name": "r", "metric": "ttr", "above": 1, "window": "1h"}
             "names the channel 'b'; configured are: a",
         ),
         ({"rules": [RULE, RULE]}, "two rules are named 'r'"),
-        ({"rules": [{**RULE, "below": 2}]}, "one of above and below"),
+        ({"rules": [{**RULE, "below": 2}]}, "one of above, below, rises and falls"),
         ({"rules": [{"name": "r", "metric": "ttr", "above": 1}]}, "needs a window"),
         ({"rules": [{**RULE, "metric": "tokens"}]}, "metric"),
+        ({"rules": [{**RULE, "name": "runaway"}]}, "cannot be named 'runaway'"),
+        ({"rules": [{"name": "r", "metric": "ttr", "window": "1h"}]}, "one of above, below, rises and falls"),
+        ({"rules": [{"name": "r", "metric": "cost", "rises": 1, "window": "1h"}]}, "of the value of ttr, escr, vrate"),
+        ({"rules": [{**RULE, "against": "1h"}]}, "has no meaning without them"),
+        ({"rules": [{"name": "r", "metric": "quota", "window": "1h"}]}, "it takes no window"),
         ({"rules": [{**RULE, "window": "1 hour"}]}, "30s, 10m, 1h or 7d"),
         ({"rules": [{**RULE, "window": "0m"}]}, "whole number above 0"),
         ({"rules": [{"name": "r", "metric": "runaways", "above": 5}]}, r"thresholds from \[policy"),

@@ -36,8 +36,19 @@ def _traffic(client: Client) -> None:
     insert(client, "log_records", [record, {**record, "trace_id": OTHER}])
     event = {"project": "default", "rule": "runaway", "state": "firing"}
     events = [{**event, "key": of, "request_id": of, "event": of} for of in ("mine", "theirs")]
+    events += [
+        {
+            **event,
+            "rule": "over quota",
+            "key": f"quota user={who} day=2026-11-01 2026-11-01T12:00:00.000Z",
+            "event": who,
+        }
+        for who in (ID, "u-bob")
+    ]
+    for row in events:
+        row.setdefault("request_id", "")
     insert(client, "alert_events", events)
-    insert(client, "alert_attempts", [{"project": "default", "event": of} for of in ("mine", "theirs")])
+    insert(client, "alert_attempts", [{"project": "default", "event": row["event"]} for row in events])
 
 
 def left(client: Client) -> dict[str, int]:
@@ -74,9 +85,11 @@ def test_a_user_is_forgotten_everywhere(client: Client, run: Run, store_url: str
     assert told.code == 0, told.err
     assert "erased\n1 traces hold requests of others, too" in told.out
     assert left(client) == {
-        "spans": 3, "call_facts": 2, "verdicts": 1, "labels": 1, "log_records": 1, "alert_events": 1,
-        "alert_attempts": 1,
+        "spans": 3, "call_facts": 2, "verdicts": 1, "labels": 1, "log_records": 1, "alert_events": 2,
+        "alert_attempts": 2,
     }  # fmt: skip
+    keys = [row["key"] for row in select(client, "SELECT key FROM alert_events")]
+    assert not any(ID in key for key in keys)
     assert {row["request_id"] for row in select(client, "SELECT request_id FROM calls")} == {"theirs", "theirs too"}
     for table in naming_requests(client):
         found = select(client, f"SELECT DISTINCT request_id FROM {table} WHERE request_id LIKE 'mine%'")

@@ -154,10 +154,7 @@ def test_columns_go_by_other_names(tmp_path: Path, run: Run, store_url: str, cli
     ("name", "content", "reason"),
     [
         ("calls.txt", b"", "its name tells the format"),
-        ("calls.csv", b"time,model\n2026-11-01,m,x\n", ":2: more values than the 2 columns"),
         ("calls.csv", b"time,model\n\xff\xfe,m\n", "is not UTF-8"),
-        ("calls.jsonl", b'{"time": 1}\n{"time"', ":2: not JSON"),
-        ("calls.jsonl", b"[1]\n", ":1: not a JSON object"),
         ("calls.csv.gz", b"time,model\n", "cannot be read: Not a gzipped file"),
         ("calls.parquet", b"PAR1", "cannot be read: "),
     ],
@@ -170,6 +167,25 @@ def test_a_broken_file_is_one_sentence(
     assert told.code == 1
     assert reason in told.err
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("calls.csv", b"time,model\n2026-11-01T00:00Z,m\n2026-11-01,m,x\n", "3: more values than the 2 columns"),
+        ("calls.jsonl", b'{"time": "2026-11-01T00:00Z", "model": "m"}\n{"time"', "2: not JSON"),
+        ("calls.jsonl", b'[1]\n{"time": "2026-11-01T00:00Z", "model": "m"}\n', "1: not a JSON object"),
+    ],
+)
+def test_a_line_that_is_no_row_is_listed_and_the_others_are_kept(
+    name: str, content: bytes, reason: str, tmp_path: Path, run: Run, store_url: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    told = run("import", str(tmp_path / name), "--store-url", store_url)
+    assert told.code == 1
+    assert told.out.startswith("1 calls, 0 verdicts and 0 labels imported\n")
+    assert f"{name}:{reason}" in told.out
+    assert told.err == f"thinkmeter: 1 row of {tmp_path / name} is not valid and was left out; mend it and try again\n"
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, run: Run, store_url: str) -> None:

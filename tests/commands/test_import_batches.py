@@ -1,6 +1,7 @@
 """`thinkmeter import` of batch results: priced as batches, counted once, and what was not answered is said."""
 
 import datetime as dt
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,41 @@ MISTRAL = {
     },
     "error": None,
 }
+BEDROCK_CLAUDE = {
+    "recordId": "CALL0000001",
+    "modelInput": {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 1024, "messages": []},
+    "modelOutput": {
+        "id": "msg_bdrk_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5-20250929",
+        "content": [{"type": "text", "text": "4"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 100, "cache_read_input_tokens": 30, "output_tokens": 50},
+    },
+}
+BEDROCK_FAILED = {
+    "recordId": "CALL0000002",
+    "modelInput": {},
+    "error": {"errorCode": 400, "errorMessage": "bad request"},
+}
+BEDROCK_NOVA = {
+    "recordId": "CALL0000003",
+    "modelInput": {"inferenceConfig": {}},
+    "modelOutput": {
+        "output": {"message": {"role": "assistant", "content": [{"text": "4"}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 12, "outputTokens": 7, "totalTokens": 19},
+    },
+}
+BEDROCK_LLAMA = {
+    "recordId": "CALL0000004",
+    "modelOutput": {"generation": "4", "prompt_token_count": 8, "generation_token_count": 3, "stop_reason": "stop"},
+}
+BEDROCK_TITAN = {
+    "recordId": "CALL0000005",
+    "modelOutput": {"inputTextTokenCount": 8, "results": [{"tokenCount": 3, "outputText": "4"}]},
+}
 COLUMNS = (
     "request_id, provider, model, service_tier, input_tokens, cache_read_tokens, cache_write_1h_tokens,"
     " output_tokens, thinking_tokens, thinking_source, response_id"
@@ -192,6 +228,27 @@ def told(run: Run, file: Path, lines: list[Any], *options: str) -> Told:
             [],
             id="mistral",
         ),
+        pytest.param(
+            [BEDROCK_CLAUDE, BEDROCK_FAILED],
+            AT,
+            [
+                ["CALL0000001", "aws.bedrock", "claude-sonnet-4-5-20250929", "batch", 130, 30, None, 50, 0, "derived",
+                 "msg_bdrk_1"]
+            ],
+            ["2: CALL0000002: 400: bad request"],
+            id="bedrock, Claude",
+        ),
+        pytest.param(
+            [BEDROCK_NOVA, BEDROCK_LLAMA, BEDROCK_TITAN],
+            (*AT, "--set", "model=amazon.nova-pro-v1:0", "--request-id", "n/{custom_id}"),
+            [
+                [f"n/CALL000000{n}", "aws.bedrock", "amazon.nova-pro-v1:0", "batch", read, None, None, written, None,
+                 "missing", ""]
+                for n, read, written in ((3, 12, 7), (4, 8, 3), (5, 8, 3))
+            ],
+            [],
+            id="bedrock, others",
+        ),
     ],
 )  # fmt: skip
 def test_results_of_each_provider_are_calls_once(
@@ -227,6 +284,18 @@ def test_a_batch_costs_what_the_price_of_batches_says(tmp_path: Path, run: Run, 
     assert call["cost_usd"] == pytest.approx((60 * 0.5 + 40 * 0.05 + 60 * 2 + 20 * 1) / 1e6)
 
 
+def test_the_results_of_bedrock_are_read_as_they_are_named(tmp_path: Path, run: Run, store_url: str) -> None:
+    for name in ("records.jsonl.out", "records.jsonl.out.gz"):
+        file = tmp_path / name
+        line = json.dumps(BEDROCK_CLAUDE).encode() + b"\n"
+        file.write_bytes(gzip.compress(line) if name.endswith("gz") else line)
+        answer = run("import", str(file), *AT, "--store-url", store_url)
+        assert (answer.code, answer.out.splitlines()[0]) == (
+            0,
+            "1 calls, 0 verdicts and 0 labels imported from bedrock batch results",
+        )
+
+
 def test_the_batch_at_another_time_is_the_same_batch(tmp_path: Path, run: Run, store_url: str, client: Client) -> None:
     for at in ("2026-11-05T12:00Z", "2026-11-06T12:00"):
         assert told(run, tmp_path / "results.jsonl", [ANTHROPIC], "--at", at, "--store-url", store_url).code == 0
@@ -238,6 +307,12 @@ def test_the_batch_at_another_time_is_the_same_batch(tmp_path: Path, run: Run, s
     ("lines", "options", "reason"),
     [
         ([ANTHROPIC], (), "line 1 does not say when the call was made: give the time of the batch, as in --at"),
+        ([BEDROCK_NOVA], AT, "line 1 does not say which model answered: give that of the batch, as in --set model="),
+        (
+            [{"recordId": "1", "modelOutput": {"embedding": [0.1]}}],
+            (*AT, "--set", "model=amazon.titan-embed-text-v2:0"),
+            "line 1 holds no token counts",
+        ),
         ([ANTHROPIC], ("--at", "noon"), "--at 'noon' is not a time"),
         ([ANTHROPIC], ("--set", "tsk=x"), "--set tsk=...: `calls` has no such column, its nearest is task"),
         (

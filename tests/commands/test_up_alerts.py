@@ -1,7 +1,9 @@
 """The whole way of a runaway: sent to a running thinkmeter, told to Slack and PagerDuty, and its end as well."""
 
+import datetime as dt
 import time
 import urllib.request
+import zoneinfo
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +20,24 @@ from thinkmeter.schema.store.migrate import migrate
 
 RESOLVE_AFTER_S = 4
 WAIT_S = 60.0
+RULES = """
+[quotas]
+user_daily_thinking_tokens = 40_000
+
+[[alerts.rules]]
+name = "climbs"
+metric = "escr"
+by = ["task"]
+window = "1h"
+
+[[alerts.rules]]
+name = "over quota"
+metric = "quota"
+by = ["user"]
+"""
 CONFIGURATION = """
 [alerts]
+evaluate_every = "1s"
 resolve_after = "{resolve_after_s}s"
 
 [alerts.channels.team]
@@ -53,6 +71,45 @@ def send(url: str, number: int, request_id: str, thinking_tokens: int) -> None:
     )
     with urllib.request.urlopen(request, timeout=10) as reply:
         assert reply.status == 200
+
+
+def send_climbs(url: str, count: int, *, climbing: bool, ago_s: float) -> None:
+    """Requests that tier 1 answers; where its verifier says no, tier 2 does, with a thousand thinking tokens."""
+    began = time.time_ns() - int(ago_s * SECOND)
+    calls = []
+    for n in range(count):
+        for tier in (1, 2) if climbing else (1,):
+            attributes = {
+                names.REQUEST_ID: f"{'climbing' if climbing else 'calm'}-{n}",
+                names.TASK: "sql",
+                names.TIER: tier,
+                names.ATTEMPT: tier,
+                "user.id": "u-1" if climbing else f"u-{n}",
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": "gpt-5-mini",
+                "gen_ai.usage.input_tokens": 50,
+                "gen_ai.usage.output_tokens": 1100,
+                "gen_ai.usage.reasoning.output_tokens": 1000 if tier == 2 else 0,
+            }
+            call = span_of(attributes, 10_000 + 10 * n + tier + (5 if climbing else 0))
+            call.start_time_unix_nano = began + tier * 2 * SECOND
+            call.end_time_unix_nano = call.start_time_unix_nano + SECOND
+            if tier == 1:
+                event = call.events.add(name="gen_ai.evaluation.result", time_unix_nano=call.end_time_unix_nano)
+                for name, told in (("name", "orm"), ("score.label", "fail" if climbing else "pass")):
+                    event.attributes.add(key=f"gen_ai.evaluation.{name}").value.string_value = told
+            calls.append(call)
+    request = urllib.request.Request(
+        f"{url}/v1/traces", traces(calls, "thinkmeter"), {"Content-Type": "application/x-protobuf"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        assert reply.status == 200
+
+
+def told_of(receiver: Receiver, rule: str) -> list[str]:
+    """What a channel was told of a rule."""
+    return [message["text"] for message in receiver.taken if rule in message["text"]]
 
 
 def holds(receiver: Receiver, messages: int) -> bool:
@@ -104,4 +161,36 @@ def test_a_runaway_reaches_both_channels_within_seconds_of_its_arrival_and_so_do
         planted = [f"default/runaway/planted-{10 * number}" for number in range(1, len(taken_s) + 1)]
         assert incidents(oncall) == {incident: ["resolved"] for incident in planted}
         assert ["planted" in message["text"] for message in team.taken] == [True, True] * len(taken_s)
+        assert team.refused == oncall.refused == []
+
+
+def test_rules_on_metrics_are_judged_in_live_traffic_and_tell_both_channels_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PD_KEY", "0123456789abcdef0123456789abcdef")
+    with slack() as team, pagerduty() as oncall:
+        at_noon = next(
+            name
+            for name in (f"Etc/GMT{hours:+d}" for hours in range(-14, 13))
+            if dt.datetime.now(zoneinfo.ZoneInfo(name)).hour == 12
+        )
+        channels = CONFIGURATION.format(resolve_after_s=RESOLVE_AFTER_S, slack=team.url, pagerduty=oncall.url)
+        (tmp_path / "thinkmeter.toml").write_text(f'timezone = "{at_noon}"\n{RULES}{channels}')
+        with up(tmp_path / "data", "--config", str(tmp_path / "thinkmeter.toml")) as running:
+            running.wait_for("ready")
+            url = running.url("OTLP/HTTP")
+            send_climbs(url, 50, climbing=True, ago_s=400)
+            for receiver in (team, oncall):
+                receiver.wait_until(lambda receiver=receiver: holds(receiver, 2), 30)  # type: ignore[misc]
+            send_climbs(url, 250, climbing=False, ago_s=400)
+            for receiver in (team, oncall):
+                receiver.wait_until(lambda receiver=receiver: holds(receiver, 3), 30)  # type: ignore[misc]
+            running.process.terminate()
+            assert running.process.wait(30) == 0
+            assert running.errors() == ""
+        climbs, quota = told_of(team, "climbs"), told_of(team, "over quota")
+        assert [text.split(":")[0] for text in (*climbs, *quota)] == ["Alert", "Over", "Alert"]
+        assert "Escalation rate of task sql is 100.0%" in climbs[0]
+        assert "user u-1" in quota[0]
+        assert sorted(map(tuple, incidents(oncall).values())) == [("open",), ("resolved",)]
         assert team.refused == oncall.refused == []

@@ -65,9 +65,12 @@ def _read_again() -> Iterator[None]:
     st.cache_data.clear()
 
 
-def drawn(page: Callable[[], None], address: StoreAddress | Path) -> AppTest:
+def drawn(page: Callable[[], None], address: StoreAddress | Path, **query: str) -> AppTest:
     store.read_from(address)
-    app = AppTest.from_function(page, default_timeout=PATIENCE_S).run()
+    app = AppTest.from_function(page, default_timeout=PATIENCE_S)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
     assert not app.exception
     return app
 
@@ -107,13 +110,25 @@ def test_pages_say_what_is_missing(filled: Filled) -> None:
     assert "Share of calls whose thinking reached its budget" in said(app)
     assert "Hard requests think longer" in said(app)
     assert len(app.dataframe) == 1
+    assert "of the sentences of visible thinking reflect, turn or conclude" in said(app)
     app = drawn(budget, filled.address)
     assert "no forecast: not enough data: 0 of 14 whole days of history" in said(app)
     assert "no limit is set: `[quotas] user_daily_thinking_tokens`" in said(app)
     app = drawn(review, filled.address)
-    assert "Of the filters above, project and task class hold." in said(app)
-    assert said(app).count("What to change") == len(app.dataframe) > 1
+    assert [one.disabled for one in app.selectbox if one.key in ("environment", "model")] == [True, True]
+    assert "Self-hosting" not in said(app)
+    tasks = said(app).count("What to change")
+    assert tasks > 1
+    calibrated = [one for one in app.dataframe if "Right there" in one.value or "Verifier" in one.value]
+    assert len(app.dataframe) - len(calibrated) == tasks
+    assert calibrated
     assert "Not enough data to say what thinking brings" in said(app)
+
+
+def test_hardware_that_the_viewer_names_is_weighed(filled: Filled) -> None:
+    app = drawn(review, filled.address, gpu_hour_usd="2.8", gpus="8", gpu_tokens_per_second="2400")
+    assert "Self-hosting, all task classes together: $16,352 a month against" in said(app)
+    assert said(app).count("Self-hosting: $16,352 a month against") == said(app).count("What to change")
 
 
 def test_without_calls_or_store_a_page_says_so(database: StoreAddress) -> None:
@@ -158,7 +173,7 @@ def test_the_knee_is_drawn_over_bands_of_those_that_thought() -> None:
 
 
 def test_a_forecast_stands_beside_its_budget() -> None:
-    detail: dict[str, Any] = {"month": "2026-11", "month_to_date_usd": 60.0, "budget_usd": 90.0}
+    detail: dict[str, Any] = {"month": "2026-11", "month_to_date_usd": 60.0, "estimated": False, "budget_usd": 90.0}
     expected = ReportRow({}, 100.0, 80.0, 130.0, 60, State.OK, detail)
     so_far, rest = report_charts.forecast(expected, LIGHT).data
     assert (list(so_far.x), list(rest.x)) == ([60.0], [40.0])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tests.schema.rows import Row, insert, label, price, span, verdict
 from thinkmeter.alerts.evaluator import Evaluator
 from thinkmeter.alerts.settings import AlertSettings
+from thinkmeter.schema import attributes as names
 from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.lease import Lease
@@ -171,6 +172,10 @@ class Traffic:
                 output_tokens=thinking + answer,
                 thinking_tokens=thinking,
                 thinking_source="derived" if tier == 1 else "provider",
+                # longer thinking turns back on itself more often
+                attributes={names.REFLECTION_RATIO: f"{thinking % 100 / 200 + min(thinking, 20_000) / 40_000:.3f}"}
+                if thinking
+                else {},
                 time_to_first_chunk_ms=pick.uniform(180, 900),
                 time_to_first_answer_ms=duration_s * 1e3 * thinking / (thinking + answer) + 400,
                 finish_reason="stop",

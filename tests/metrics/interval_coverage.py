@@ -94,15 +94,32 @@ def _pinned(right: int, n: int) -> Interval:
 
 
 def lengths(draws: int) -> Iterator[Cell]:
-    """TTR's mean: lognormal thinking tokens, of which a share 1 - p did not think at all."""
+    """TTR's mean: lognormal thinking tokens (sigma 0.7), of which a share 1 - p did not think at all."""
+    return _means(draws, np.exp(7 + 0.7**2 / 2), lambda rng, n: rng.lognormal(7, 0.7, n))
+
+
+def spread_lengths(draws: int) -> Iterator[Cell]:
+    """The same with sigma 1."""
+    return _means(draws, np.exp(7 + 1 / 2), lambda rng, n: rng.lognormal(7, 1, n))
+
+
+def heavy_lengths(draws: int) -> Iterator[Cell]:
+    """The same with a heavy tail: Pareto of 1,000 tokens and more with index 3, whose skewness is infinite."""
+    return _means(draws, 1500.0, lambda rng, n: 1000 * (1 + rng.pareto(3, n)))
+
+
+def _means(
+    draws: int,
+    mean: float,
+    tokens_of: "Callable[[np.random.Generator, int], np.ndarray[tuple[int], np.dtype[np.float64]]]",
+) -> Iterator[Cell]:
     rng = np.random.default_rng(SEED)
     for p, n in itertools.product(SHARES, SIZES):
-        truth = p * np.exp(7 + 0.7**2 / 2)
         held = 0
         for _ in range(draws):
-            tokens = np.where(rng.random(n) < p, rng.lognormal(7, 0.7, n), 0.0)
+            tokens = np.where(rng.random(n) < p, tokens_of(rng, n), 0.0)
             low, high = mean_interval(tokens, np.ones(n, int), np.ones(n))
-            held += low is not None and high is not None and low <= truth <= high
+            held += low is not None and high is not None and low <= p * mean <= high
         yield Cell(p, n, held / draws)
 
 
@@ -120,7 +137,9 @@ TABLES: Final[dict[str, tuple[str, Callable[[int], Iterator[Cell]], int]]] = {
     ),
     "gains": ("bootstrap, improvement of CPQ (paired)", gains, 1_000),
     "pinned_gains": ("bootstrap and Wilson, improvement of CPQ over a pinned baseline", pinned_gains, 2_000),
-    "lengths": ("bootstrap, mean thinking tokens (TTR)", lengths, 400),
+    "lengths": ("bootstrap-t, mean thinking tokens (TTR), lognormal, sigma 0.7", lengths, 1_000),
+    "spread_lengths": ("bootstrap-t, mean thinking tokens, lognormal, sigma 1", spread_lengths, 1_000),
+    "heavy_lengths": ("bootstrap-t, mean thinking tokens, Pareto, index 3", heavy_lengths, 1_000),
 }
 """Name -> what it is, how it is simulated, and how many samples the full count draws for each cell."""
 

@@ -30,7 +30,7 @@ def nothing(*_: object) -> Estimate:
 def test_every_metric_says_what_it_is() -> None:
     assert list(METRICS) == [
         *("cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "runaways", "quota", "forecast"),
-        *("latency", "routing", "reflection", "coverage"),
+        *("latency", "routing", "reflection", "accuracy", "coverage"),
     ]
     assert set(MAIN) < set(METRICS)
     for name, metric in METRICS.items():

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.metrics.traffic import SINCE, UNTIL
 from tests.schema.rows import Row, insert, price, span
+from thinkmeter.schema.metrics import wording
 from thinkmeter.schema.query import Reader, ReportRow
 from thinkmeter.schema.store.client import StoreAddress
 
@@ -59,7 +60,9 @@ def test_cost_and_coverage(rows: dict[str, dict[str, ReportRow]]) -> None:
     assert (split["verifier_usd"], split["router_usd"]) == (pytest.approx(2e-3), pytest.approx(2e-3))
     for row in cost.values():
         if row.value is not None:
-            parts = [v for name, v in row.detail.items() if name.endswith("_usd") and name != "partial_usd"]
+            parts = [
+                v for name, v in row.detail.items() if name.endswith("_usd") and name not in ("partial_usd", "seen_usd")
+            ]
             assert row.value == pytest.approx(sum(parts))
 
     # no price is never 0 USD: what is known of it stands apart
@@ -99,3 +102,38 @@ def test_repeats_and_late_spans_are_counted(database: StoreAddress, client: Clie
         [row] = reader.report("coverage", **window).rows
     assert (row.detail["calls"], row.detail["spans"], row.detail["repeated_spans"]) == (2, 3, 1)
     assert row.detail["late_calls"] == 1
+
+
+def test_sampled_traffic_stands_for_all_of_it_and_quotas_count_what_arrived(
+    database: StoreAddress, client: Client
+) -> None:
+    insert(client, "prices", [price()])
+    now = dt.datetime.now(dt.UTC)
+    usage: Row = {"input_tokens": 1000, "output_tokens": 500, "thinking_tokens": 200, "user_id": "u", "time": now}
+    insert(
+        client,
+        "spans",
+        [
+            span(sampling_probability=0.1, **usage),
+            span(sampling_probability=0.1, role="verifier", **{**usage, "thinking_tokens": 0}),
+            span(sampling_probability=1.0, **usage),
+            span(**usage),
+        ],
+    )
+    each, judging = 1e-3 + 200 * 4e-6 + 300 * 2e-6, 1e-3 + 500 * 2e-6
+    with Reader(database) as reader:
+        window: Row = {"since": now - dt.timedelta(hours=1), "until": now + dt.timedelta(hours=1)}
+        [cost] = reader.report("cost", **window).rows
+        [daily] = reader.report("quota", by="user", **window).rows
+        [month] = reader.report("forecast", **{**window, "since": now - dt.timedelta(days=40)}).rows
+    assert (cost.n, cost.detail["estimated"], cost.detail["estimated_calls"]) == (4, True, 22)
+    assert cost.value == pytest.approx(12 * each + 10 * judging)
+    assert cost.detail["seen_usd"] == pytest.approx(3 * each + judging)
+    assert cost.detail["thinking_usd"] == pytest.approx(12 * 200 * 4e-6)
+    assert (cost.detail["thinking_tokens"], cost.detail["unpriced_token_share"]) == (2400, 0.0)
+    assert (daily.value, daily.detail["sampled_calls"], daily.detail["at_least"]) == (600, 1, True)
+    assert "of what was seen" in wording.state(daily.state, daily.detail)
+    assert month.detail["month_to_date_usd"] == pytest.approx(12 * each + 10 * judging)
+    assert month.detail["month_to_date_seen_usd"] == pytest.approx(3 * each + judging)
+    assert month.detail["estimated"] is True
+    assert "estimated from sampled traffic" in wording.state(month.state, month.detail)

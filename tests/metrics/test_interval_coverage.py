@@ -4,6 +4,7 @@ import pytest
 
 from tests.metrics.interval_coverage import SHARES, SIZES, TABLES, printed
 
+LENGTHS = ("lengths", "spread_lengths", "heavy_lengths")
 FEW = 20_000
 """Samples a cell in the run of every day, where they are counted by kind and cost little."""
 
@@ -23,6 +24,6 @@ def test_intervals_of_shares_hold_the_truth(name: str) -> None:
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("name", ["shares", "weighted_shares", "gains", "pinned_gains"])
+@pytest.mark.parametrize("name", ["shares", "weighted_shares", "gains", "pinned_gains", *LENGTHS])
 def test_intervals_hold_the_truth_at_the_full_count(name: str) -> None:
     hold_the_truth(name, TABLES[name][2])

@@ -224,6 +224,8 @@ def days(costs: list[float], *, last: dt.date, first: dt.date | None = None) -> 
     return Cells.of(
         day=[one.isoformat() for one in dates],
         usd=np.array(costs),
+        seen_usd=np.array(costs),
+        sampled_calls=0 * ones,
         last_day=[last.isoformat()] * len(costs),
         last_day_share=0 * ones,
         first_day=[(first or dates[0]).isoformat()] * len(costs),

@@ -18,7 +18,9 @@ from thinkmeter.schema.metrics.estimate import State
 from thinkmeter.schema.policy import Policy
 from thinkmeter.schema.query import Reader, ReportRow
 from thinkmeter.schema.query.advice import advice
-from thinkmeter.schema.query.review import BreakEven, Gpus, Month, Use, compare, reprice, review
+from thinkmeter.schema.query.break_even import BreakEven, Gpus
+from thinkmeter.schema.query.repriced import Use, compare, reprice
+from thinkmeter.schema.query.review import Month, review
 from thinkmeter.schema.store.client import StoreAddress
 
 ZONE = ZoneInfo("Europe/Berlin")

@@ -21,6 +21,6 @@ def refuse_bad_rows(file: Path, bad: Sequence[tuple[int, str]]) -> None:
         typer.echo(f"{file}:{line}: {reason}")
     if bad:
         more = f", {len(bad) - SHOWN} more than shown" if len(bad) > SHOWN else ""
-        raise ThinkmeterError(
-            f"{len(bad)} rows of {file} are not valid and were left out{more}; mend them and try again"
-        )
+        many = f"{len(bad)} rows of {file} are" if len(bad) > 1 else f"1 row of {file} is"
+        them, were = ("them", "were") if len(bad) > 1 else ("it", "was")
+        raise ThinkmeterError(f"{many} not valid and {were} left out{more}; mend {them} and try again")

@@ -1,7 +1,8 @@
 """Result files of the providers' batch endpoints, as rows of past calls.
 
 A line is read by the readers of the SDK, so that a batch's tokens mean what those of a live call mean. Shapes: the
-batch references of OpenAI, Anthropic, Google (Gemini API and Vertex AI) and Mistral, as of November 2026.
+batch references of OpenAI, Anthropic, Google (Gemini API and Vertex AI), Mistral and Amazon Bedrock, as of November
+2026.
 """
 
 import dataclasses
@@ -14,12 +15,13 @@ from thinkmeter.collector.call_files import Row
 from thinkmeter.collector.labels import BadRow
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.sdk.asked import at, entry, text
+from thinkmeter.sdk.bedrock import ClaudeConverse, Converse, InvokedChat, InvokedMessages
 from thinkmeter.sdk.endpoints import CLIENTS, HOSTS, Endpoint, endpoint_of
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.replies import Chat, Messages, MistralChat, Reply, Responses
 from thinkmeter.sdk.usage import Usage, other_models
 
-FORMATS: Final = ("openai", "anthropic", "gemini", "mistral")
+FORMATS: Final = ("openai", "anthropic", "gemini", "mistral", "bedrock")
 SERVICE_TIER: Final = "batch"
 MISTRAL_MODELS: Final = (
     "codestral", "devstral", "magistral", "ministral", "mistral", "open-mistral", "open-mixtral", "pixtral", "voxtral"
@@ -43,6 +45,8 @@ class _Answer:
 
 def format_of(values: Mapping[str, Any]) -> str | None:
     """Whose batch a line comes from; None: it is no line of a batch."""
+    if "recordId" in values and not values.keys().isdisjoint(("modelOutput", "modelInput", "error")):
+        return "bedrock"
     if "custom_id" in values and isinstance(values.get("result"), Mapping):
         return "anthropic"
     if "custom_id" in values and ("response" in values or "error" in values):
@@ -95,6 +99,11 @@ class BatchResults:
                     "--at 2026-11-20T06:00Z"
                 )
             reply = answer.reply
+            if not reply.model and "model" not in self._constants:
+                raise ThinkmeterError(
+                    f"line {line} does not say which model answered: give that of the batch, as in "
+                    "--set model=amazon.nova-pro-v1:0"
+                )
             yield line, self._row(answer, reply.model or "", reply.usage(thinking_off=False), 0)
             if isinstance(reply, Messages) and reply.raw:
                 for number, (model, usage) in enumerate(other_models(reply.raw), 1):
@@ -106,6 +115,8 @@ class BatchResults:
                 return _anthropic(values)
             case "gemini":
                 return _gemini(values)
+            case "bedrock":
+                return _bedrock(values, line, self._constants.get("model", ""))
             case "mistral" | "openai":
                 return _chat(values, line, self._format, self._constants.get("provider"))
         raise ValueError(self._format)
@@ -113,7 +124,7 @@ class BatchResults:
     def _row(self, answer: _Answer, model: str, usage: Usage, number: int) -> dict[str, Any]:
         reply = answer.reply
         request_id = self._request_id.replace("{custom_id}", answer.custom_id) or answer.custom_id
-        one = f"{answer.provider}\0{reply.response_id or answer.custom_id}\0{number}"
+        one = f"{answer.provider}\0{reply.response_id or request_id}\0{number}"
         return {
             "time": answer.time if answer.time is not None else self._time,
             "request_id": request_id,
@@ -209,9 +220,36 @@ def _gemini(values: Mapping[str, Any]) -> _Answer:
     return _Answer(reply.endpoint.provider, reply, key or reply.response_id or "", time)
 
 
+def _bedrock(values: Mapping[str, Any], line: int, model: str) -> _Answer:
+    """A line of Bedrock's: what the model's maker answers by InvokeModel, or what Converse does."""
+    record, body, error = text(values.get("recordId")) or "", values.get("modelOutput"), values.get("error")
+    if error or not isinstance(body, Mapping) or not body:
+        raise _Failed(f"{record}: {_told(error) or 'no answer'}")
+    endpoint = HOSTS["amazonaws.com"]
+    reply: Reply
+    if entry(body, "type") == "message":
+        reply = InvokedMessages(endpoint)
+    elif isinstance(at(body, ("output", "message")), Mapping):
+        reply = (ClaudeConverse if "claude" in model else Converse)(endpoint)
+    else:
+        reply = InvokedChat(endpoint)
+    reply.whole(body)
+    if reply.raw is None and isinstance(entry(body, "inputTextTokenCount"), int):  # Amazon's Titan
+        written = [entry(result, "tokenCount") for result in entry(body, "results") or ()]
+        reply.raw = {"inputTokenCount": body["inputTextTokenCount"], "outputTokenCount": sum(map(int, written))}
+    if reply.raw is None:
+        raise ThinkmeterError(
+            f"line {line} holds no token counts, so that it is no answer of a model that thinkmeter knows"
+        )
+    return _Answer(endpoint.provider, reply, record, None)
+
+
 def _told(error: object) -> str:
     """An error in a provider's words, in one line."""
     if isinstance(error, Mapping):
-        parts = (error.get("type") or error.get("code") or error.get("status"), error.get("message"))
+        parts = (
+            error.get("type") or error.get("code") or error.get("errorCode") or error.get("status"),
+            error.get("message") or error.get("errorMessage"),
+        )
         error = ": ".join(str(part) for part in parts if part)
     return " ".join(str(error or "").split())[:300]

@@ -33,6 +33,7 @@ class Format(enum.StrEnum):
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
     MISTRAL = "mistral"
+    BEDROCK = "bedrock"
 
 
 @app.command("import")
@@ -70,8 +71,8 @@ def import_calls(
     Verdicts stand in verifier, verifier_version, verdict_score, verdict_threshold, verdict_passed; labels in correct,
     label_source, label_by. The same rows again change nothing. Rows that are not valid are listed and left out.
 
-    Result files of the batch endpoints of OpenAI, Anthropic, Gemini, Vertex AI and Mistral are known by their lines,
-    and priced as batches. Requests that the provider did not answer are listed and counted.
+    Result files of the batch endpoints of OpenAI, Anthropic, Gemini, Vertex AI, Mistral and Amazon Bedrock are known by
+    their lines, and priced as batches. Requests that the provider did not answer are listed and counted.
     """
     names = _pairs("--map", renames or [], "theirs=ours")
     fixed = _pairs("--set", constants or [], "ours=value")
@@ -80,7 +81,7 @@ def import_calls(
     batch: BatchResults | None = None
     with connect(store_address(data, store_url, config)) as client:
         calls = PastCalls(client, project)
-        lines = read_rows(file)
+        lines = read_rows(file, calls.bad_rows)
         first = next(lines, None)
         lines = itertools.chain([first] if first else [], lines)
         kind = format_of(first[1]) if format == Format.AUTO and first else format.value
@@ -98,7 +99,7 @@ def import_calls(
     )
     if batch:
         _tell_failed(console, file, batch.failed)
-    refuse_bad_rows(file, calls.bad_rows)
+    refuse_bad_rows(file, sorted(calls.bad_rows))
 
 
 def _tell_failed(console: Console, file: Path, failed: Sequence[BadRow]) -> None:

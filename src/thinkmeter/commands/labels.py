@@ -62,7 +62,7 @@ def import_labels(
     from thinkmeter.collector.label_file import LabelFile
 
     read = LabelFile(_key(file, key) if _is_spot_check(file) else None, shown=SHOWN)
-    for line, values in read_rows(file):
+    for line, values in read_rows(file, read.bad_rows):
         read.add(line, values)
     address = store_address(data, store_url, config)
     with store_client(address) as client:
@@ -75,7 +75,7 @@ def import_labels(
     mine = {label.request_id for label in read.labels}
     if disputed := [one for one in contested if one.request_id in mine]:
         typer.echo(f"labelers disagree on {len(disputed)} of these answers: see `thinkmeter labels disagreement`")
-    refuse_bad_rows(file, read.bad_rows)
+    refuse_bad_rows(file, sorted(read.bad_rows))
 
 
 @labels.command("sample")
@@ -155,7 +155,7 @@ def _key_path(file: Path) -> Path:
 def _is_spot_check(file: Path) -> bool:
     from thinkmeter.collector.call_files import read_rows
 
-    return any(ITEM in values for _, values in _first(read_rows(file)))
+    return any(ITEM in values for _, values in _first(read_rows(file, [])))
 
 
 def _first(rows: Iterator[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -36,6 +36,8 @@ from thinkmeter.schema.store.client import StoreAddress
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+    from thinkmeter.collector.labels import BadRow
+
 prices = typer.Typer(
     help="What tokens cost: list it, set or import prices, and see what they would change.", no_args_is_help=True
 )
@@ -233,20 +235,24 @@ def warn_of_age(today: dt.date) -> None:
         )
 
 
-def read_price_file(file: Path) -> tuple[list[PriceOverride], list[tuple[int, str]]]:
+def read_price_file(file: Path) -> tuple[list[PriceOverride], "list[BadRow]"]:
     """Prices of a file, and the lines of rows that are none with their reason."""
     from pydantic import ValidationError
 
     from thinkmeter.collector.call_files import read_rows
+    from thinkmeter.collector.labels import BadRow
 
     read: list[PriceOverride] = []
-    bad: list[tuple[int, str]] = []
-    for line, values in read_rows(file):
+    bad: list[BadRow] = []
+    for line, values in read_rows(file, bad):
         try:
             read.append(PriceOverride.model_validate({k: v for k, v in values.items() if v not in (None, "")}))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            bad.append((line, f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"))
+            reason = first["msg"].removeprefix("Value error, ")
+            if first["type"] == "timezone_aware":
+                reason = f"{first['input']!r} needs a time zone, as in 2026-11-01T00:00:00Z"
+            bad.append(BadRow(line, f"{'.'.join(map(str, first['loc']))}: {reason}"))
     return read, bad
 
 

@@ -66,7 +66,6 @@ def tell_places(tell: Tell, pipeline: Pipeline, data: Path, configuration: Confi
         "data": str(data),
     }
     idle = [f"[{section}]" for section in configuration.idle_sections]
-    idle += [f"alert rule {rule}" for rule in configuration.alerts.idle_rules]
     lines = [f"{name:<9}  {place}" for name, place in places.items()]
     if idle:
         lines.append(f"not in effect in this version: {', '.join(idle)}")

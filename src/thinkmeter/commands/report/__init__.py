@@ -21,7 +21,7 @@ from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
     from thinkmeter.schema.query import Report
-    from thinkmeter.schema.query.review import Gpus
+    from thinkmeter.schema.query.break_even import Gpus
 
 Form = Literal["table", "json", "csv"]
 
@@ -108,7 +108,7 @@ def report(
 def _hardware(hour_usd: float | None, gpus: int, tokens_per_second: float | None, config: Path | None) -> "Gpus | None":
     """Of the options, else of the first model in `[[prices.self_hosted]]`; None where neither names any."""
     from thinkmeter.configuration import load
-    from thinkmeter.schema.query.review import Gpus
+    from thinkmeter.schema.query.break_even import Gpus
 
     if (hour_usd is None) != (tokens_per_second is None):
         raise typer.BadParameter("needs --gpu-tokens-per-second with it", param_hint="--gpu-hour-usd")

@@ -14,7 +14,8 @@ from thinkmeter.commands.line import wide_console
 from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
-    from thinkmeter.schema.query.review import BreakEven, Gpus, MonthlyReview, Review
+    from thinkmeter.schema.query.break_even import Gpus
+    from thinkmeter.schema.query.review import MonthlyReview, Review
 
 
 def print_review(
@@ -50,9 +51,15 @@ def _show(console: Console, found: "MonthlyReview") -> None:
         console.print("No request began in that month.")
     for one in found.reviews:
         _show_task(console, one)
+    if found.whole is None and found.reviews:
+        console.print(
+            "\nBreak-even of self-hosting: name hardware by --gpu-hour-usd 2.80 --gpus 8 --gpu-tokens-per-second 2400 "
+            "or in [[prices.self_hosted]]",
+            markup=False,
+        )
     if found.whole is not None and len(found.reviews) > 1:
         console.print()
-        typer.echo(f"All task classes together: {_told(found.whole)}")
+        typer.echo(f"All task classes together: {found.whole.said}")
 
 
 def _show_task(console: Console, one: "Review") -> None:
@@ -94,7 +101,7 @@ def _show_task(console: Console, one: "Review") -> None:
             "entry_tier",
         )
     if one.break_even is not None:
-        console.print(f"  Hardware of your own: {_told(one.break_even)}")
+        console.print(f"  Hardware of your own: {one.break_even.said}")
     for sentence in one.advice or ("Nothing to change that the numbers would show.",):
         console.print(f"  * {sentence}", markup=False)
 
@@ -111,20 +118,6 @@ def _list(console: Console, title: str, entries: Sequence[Mapping[str, Any]] | N
         for one in entries
     )
     console.print(f"  {title}: {'; '.join(cells)}", markup=False)
-
-
-def _told(even: "BreakEven") -> str:
-    from thinkmeter.schema.metrics.wording import tokens, usd
-
-    if even.break_even_tokens is None:
-        return "nothing was billed, so there is nothing to save"
-    said = (
-        f"{usd(even.rent_usd)} a month against {usd(even.billed_usd)} billed; it pays from "
-        f"{tokens(even.break_even_tokens)} output tokens a month on (now {tokens(even.output_tokens)})"
-    )
-    if even.break_even_tokens > even.capacity_tokens:
-        return f"{said}, which is more than it can write ({tokens(even.capacity_tokens)}): it never pays"
-    return f"{said}: {'it pays' if even.pays else 'it does not pay'}"
 
 
 def _signed(amount: float) -> str:

@@ -65,6 +65,7 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
         ("false positives", "false_positive_rate", rate),
         ("calibration error", "expected_calibration_error", rate),
     ),
+    "accuracy": (("requests", "requests", _count), ("labelled", "labelled_share", rate)),
     "cost": (
         ("input", "input_usd", usd),
         ("cache", "cache_usd", usd),
@@ -121,6 +122,7 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
         ("used", "used_share", rate),
         ("over", "over", lambda over: "yes" if over else "no"),
         ("calls of unknown thinking", "unknown_calls", _count),
+        ("calls of sampled traffic", "sampled_calls", _count),
     ),
     "forecast": (
         ("month", "month", str),
