@@ -61,7 +61,7 @@ def _found(address: StoreAddress) -> dict[str, dt.datetime]:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{len(rows)} of {PLANTED} runaways were found")
             time.sleep(0.2)
-    return dict(rows)
+    return {str(name): found for name, found in rows}
 
 
 if __name__ == "__main__":
