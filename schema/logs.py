@@ -7,6 +7,7 @@ its sentence changes, and fields with what the sentence says. docs/logs.md lists
 import datetime as dt
 import json
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 OTHER: Final = "other"
 """Event of what a library says."""
+_PARAMETERS: Final = re.compile(r"\?[\w%.~+-]+=\S*")
 KNOWN_FIELDS: Final = frozenset({"time", "level", "event", "part", "message", "error", "trace"})
 """Fields that every event may have; none of an event's own is called so."""
 
@@ -88,8 +90,22 @@ def speaks_json() -> bool:
     return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)
 
 
-class TextLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    """What both forms have in common."""
+
+    def told(self, record: logging.LogRecord) -> str:
+        """The message; of what a library says, addresses without their parameters."""
+        message = record.getMessage()
+        return message if hasattr(record, "event") else _PARAMETERS.sub("?...", message)
+
+
+class TextLines(_Lines):
     """A message as a person reads it, and below it where an error came from."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # the standard library's name
+        """The line, without its end."""
+        record.message = self.told(record)
+        return super().formatMessage(record)
 
     def formatException(self, told: Any) -> str:  # the standard library's name
         """Places and kind of an error. What it says stands nowhere: it may quote what somebody sent."""
@@ -97,7 +113,7 @@ class TextLines(logging.Formatter):
         return "\n".join([*_places(trace), getattr(kind, "__name__", "")])
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(_Lines):
     """A message as one line of JSON: `time`, `level`, `event`, `part`, `message`, and the fields of its event."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -107,7 +123,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "event": getattr(record, "event", OTHER),
             "part": record.name.removeprefix("thinkmeter."),
-            "message": record.getMessage(),
+            "message": self.told(record),
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:

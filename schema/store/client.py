@@ -15,7 +15,8 @@ from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.store.failure import reason
 
 # Every failed try is logged there, beside the error that tells the caller, who says it once.
-logging.getLogger("clickhouse_connect.driver._backend.http_sync").setLevel(logging.ERROR)
+for _library in ("clickhouse_connect.driver._backend.http_sync", "urllib3.connectionpool"):
+    logging.getLogger(_library).setLevel(logging.ERROR)
 
 ADDRESS_FILE = "store.json"
 """In the data directory: where the running embedded store listens, mode 0600 since it holds the password."""

@@ -95,7 +95,7 @@ def test_a_line_is_an_object_whatever_is_said(capsys: pytest.CaptureFixture[str]
     start_logs(LogSettings(format=LogFormat.JSON))
     own, library = logging.getLogger("thinkmeter.collector.writer"), logging.getLogger("some.library")
     own.info('two\nlines and "quotes" of %s', "traces", extra=event("writer.waiting", signal="traces", data=Path("/d")))
-    library.warning("beware")
+    library.warning("no answer from %s", "/v1?database=x&user=y now")
     library.info("not told")
     first, second = lines(capsys)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", str(first.pop("time")))
@@ -107,7 +107,11 @@ def test_a_line_is_an_object_whatever_is_said(capsys: pytest.CaptureFixture[str]
         "signal": "traces",
         "data": "/d",
     }
-    assert (second["event"], second["part"], second["message"]) == ("other", "some.library", "beware")
+    assert (second["event"], second["part"], second["message"]) == (
+        "other",
+        "some.library",
+        "no answer from /v1?... now",
+    )
 
 
 @pytest.mark.usefixtures("logs_as_they_were")
