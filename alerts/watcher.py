@@ -84,7 +84,7 @@ class Watcher:
         if not self._rules and not self._open:
             return 0
         events: list[AlertEvent] = []
-        self.errors = {}
+        errors: dict[str, str] = {}
         with Reader(self._address) as reader:
             for rule in self._rules.values():
                 try:
@@ -93,11 +93,17 @@ class Watcher:
                 except RetryableError:
                     raise
                 except ThinkmeterError as error:
-                    self._complain(rule.name, str(error))
+                    errors[rule.name] = str(error)
+        self._complain(errors)
         events += self._ended_without_data(now)
         if events and not self._lease.is_held():
             raise RetryableError("the lease on alerts went to another process before what was found could be stored")
-        store.add_events(events)
+        try:
+            store.add_events(events)
+        except Exception:
+            self._term = 0  # whether they are stored is known to the store alone
+            raise
+        self._forget_absent(now)
         for event in events:
             alert = (event.project, event.rule, _group(event))
             if event.state == "firing":
@@ -145,9 +151,16 @@ class Watcher:
                 events.append(metric_resolved(opening, "there are no data to judge it by any more", now))
         return events
 
-    def _complain(self, rule: str, error: str) -> None:
-        log.warning("alert rule %r cannot be judged: %s", rule, error)
-        self.errors[rule] = error
+    def _forget_absent(self, now: dt.datetime) -> None:
+        """What holds has to hold all along: a group that is gone begins anew."""
+        self._held = {alert: began for alert, began in self._held.items() if self._last_known[alert] == now}
+        self._last_known = {alert: at for alert, at in self._last_known.items() if at == now or alert in self._open}
+
+    def _complain(self, errors: dict[str, str]) -> None:
+        for rule, error in errors.items():
+            if self.errors.get(rule) != error:
+                log.warning("alert rule %r cannot be judged: %s", rule, error)
+        self.errors = errors
 
 
 def _readings(

@@ -18,6 +18,7 @@ from thinkmeter.alerts.engine import AlertEngine
 from thinkmeter.alerts.settings import AlertSettings
 from thinkmeter.alerts.silences import silence
 from thinkmeter.schema.alerting.records import AlertEvent
+from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.store.client import StoreAddress
 
 HOUR_S = 3600.0
@@ -230,3 +231,35 @@ def test_a_rule_that_cannot_be_judged_is_said_and_holds_up_no_other(
         assert engine.run_once() == 1
     assert "cost has no 'thinking_dollars', only value, input_usd" in caplog.text
     assert list(engine.health().errors) == ["rule misspelt"]
+
+
+def test_what_is_gone_for_a_while_has_to_hold_anew(client: Client, start: Start, clock: Clock) -> None:
+    engine = start({"name": "dear", "metric": "cost", "above": 5, "window": "1h", "for": "30m"})
+    insert(client, "spans", [request("a", 10, reported_cost_usd=6.0)])
+    assert engine.run_once() == 0
+    clock.advance(dt.timedelta(hours=2))
+    assert engine.run_once() == 0
+    insert(client, "spans", [{**request("b", 10, reported_cost_usd=6.0), "time": clock() - dt.timedelta(minutes=1)}])
+    assert engine.run_once() == 0
+    clock.advance(dt.timedelta(minutes=30))
+    assert engine.run_once() == 1
+
+
+def test_where_nobody_knows_whether_an_alert_was_stored_the_store_is_asked(
+    client: Client, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start({"name": "dear", "metric": "cost", "above": 5, "window": "1h"})
+    insert(client, "spans", [request("a", 10, reported_cost_usd=6.0)])
+    store = AlertStore.add_events
+
+    def stored_and_cut_off(self: AlertStore, found: list[AlertEvent]) -> None:
+        store(self, found)
+        if found:
+            raise ConnectionError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AlertStore, "add_events", stored_and_cut_off)
+        with pytest.raises(ConnectionError):
+            engine.run_once()
+    assert engine.run_once() == 0
+    assert [event.state for event in events(client)] == ["firing"]
