@@ -26,10 +26,6 @@ START_TIMEOUT_S = 30.0
 ORPHAN_TIMEOUT_S = 15.0
 """How long a start waits for the store of a parent that was just killed to notice and let go."""
 
-MALLOC_CONF = "dirty_decay_ms:500"
-"""How long the store's allocator keeps what an insert or a merge gave back before the system has it again: a tenth of
-its own five seconds, in which an insert's memory stays resident into the next."""
-
 CONFIG = """<clickhouse>
   <listen_host>127.0.0.1</listen_host>
   <http_port>{port}</http_port>
@@ -170,7 +166,6 @@ class EmbeddedStore:
                 stderr=out,
                 start_new_session=True,  # Ctrl-C at the terminal is the parent's to answer
                 cwd=config_dir,
-                env={"MALLOC_CONF": MALLOC_CONF, **os.environ},
             )
         return child, log
 
