@@ -20,9 +20,12 @@ from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.spool_files import SUFFIX
 from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.collector.writer import WHOLE_BYTES
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
+
+RECEIVED = 1_793_491_200 * 10**9
 
 
 @pytest.fixture
@@ -132,12 +135,12 @@ def test_what_both_refuse_is_kept_in_quarantine_and_its_neighbours_are_stored(
     database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings, filler_bytes: int
 ) -> None:
     # Small segments are read by Python from the start; large ones by the store, which refuses them whole.
-    frames = [frame(spans([n]).SerializeToString(), "p", 1_793_491_200 * 10**9) for n in range(1, 12)]
-    frames[3] = frame(TRACES_GARBAGE, "alpha", 1_793_491_200 * 10**9)
-    frames[7] = frame(with_odd_field(8), "p", 1_793_491_200 * 10**9)
+    frames = [frame(spans([n]).SerializeToString(), "p", RECEIVED) for n in range(1, 12)]
+    frames[3] = frame(TRACES_GARBAGE, "alpha", RECEIVED)
+    frames[7] = frame(with_odd_field(8), "p", RECEIVED)
     large = spans([11])
     large.resource_spans[0].scope_spans[0].spans[0].status.message = "x" * filler_bytes
-    frames[10] = frame(large.SerializeToString(), "p", 1_793_491_200 * 10**9)
+    frames[10] = frame(large.SerializeToString(), "p", RECEIVED)
     path = spooled(tmp_path / "spool", Signal.TRACES, frames)
     with Collector(database, tmp_path, settings) as collector:
         wait_for(lambda: not path.exists())
@@ -164,19 +167,23 @@ def unmerged(client: Client) -> Iterator[None]:
 def test_a_segment_that_comes_again_is_stored_once(
     database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings
 ) -> None:
-    # As after a crash between the last insert and the deletion of the file, for a whole segment and for one in parts.
-    frames = [frame(spans([n]).SerializeToString(), "p", 1_793_491_200 * 10**9) for n in range(1, 12)]
-    odd = [frame(with_odd_field(n), "p", 1_793_491_200 * 10**9) for n in range(12, 15)]
+    # As after a crash between the last insert and the deletion of the file, for a whole segment and for ones in parts.
+    frames = [frame(spans([n]).SerializeToString(), "p", RECEIVED) for n in range(1, 12)]
+    odd = [frame(with_odd_field(n), "p", RECEIVED) for n in range(12, 15)]
+    large = spans([15])
+    large.resource_spans[0].scope_spans[0].spans[0].status.message = "x" * WHOLE_BYTES
     paths = [
         spooled(tmp_path / "spool", Signal.TRACES, frames[:6]),
-        spooled(tmp_path / "spool", Signal.TRACES, [*frames[6:], *odd]),
+        spooled(tmp_path / "spool", Signal.TRACES, [*frames[6:], *odd[:2]]),
+        # two inserts side by side, the second of which the store refuses
+        spooled(tmp_path / "spool", Signal.TRACES, [frame(large.SerializeToString(), "p", RECEIVED), odd[2]]),
     ]
     for path in paths:
         shutil.copy(path, tmp_path / path.name)
     for _ in range(2):
         with Collector(database, tmp_path, settings):
             wait_for(lambda: not any(path.exists() for path in paths))
-            assert stored_spans(client) == list(range(1, 15))
+            assert stored_spans(client) == list(range(1, 16))
         for path in paths:
             shutil.copy(tmp_path / path.name, path)
 
@@ -184,7 +191,7 @@ def test_a_segment_that_comes_again_is_stored_once(
 def test_a_stretch_that_the_disk_changed_is_kept_apart(
     database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings
 ) -> None:
-    frames = [frame(spans([n]).SerializeToString(), "p", 1_793_491_200 * 10**9) for n in range(1, 4)]
+    frames = [frame(spans([n]).SerializeToString(), "p", RECEIVED) for n in range(1, 4)]
     path = spooled(tmp_path / "spool", Signal.TRACES, frames)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
