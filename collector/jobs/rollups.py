@@ -9,7 +9,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.schema.metrics.catalogue import METRICS
-from thinkmeter.schema.query.rollups import OF_DAY, QUARTER_S, building, summing
+from thinkmeter.schema.query.rollups import DAY_S, OF_DAYS, QUARTER_S, building, summing
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import CELLS, ROLLED
 
@@ -20,6 +20,9 @@ KEPT_S: Final = 600.0
 
 PIECE: Final = 100_000
 """How many requests are counted at once, about: a second or two, in which no other job runs."""
+
+DAYS: Final = 5
+"""How many days are looked at together, since most of them are small."""
 
 _NS: Final = 10**9
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -39,22 +42,35 @@ def refresh_rollups(client: Client, *, budget_s: float | None = BUDGET_S, kept_s
     Returns:
         How many stretches were made.
     """
+    work = client.query(_sql("rollups_work"), tz_mode="aware").result_rows
     began, made = time.monotonic(), 0
-    for day, begins, whole, build in client.query(_sql("rollups_work"), tz_mode="aware").result_rows:
-        waiting = len(begins)
-        for some in _pieces(client, begins):
-            if made and budget_s is not None and time.monotonic() - began >= budget_s:
+
+    def over() -> bool:
+        return made > 0 and budget_s is not None and time.monotonic() - began >= budget_s
+
+    for some in _batches(work):
+        waiting = {day: len(begins) for day, begins, _, _ in some}
+        for piece in _pieces(client, [begin for _, begins, _, _ in some for begin in begins]):
+            if over():
                 break
-            _make(client, some, build)
-            made += len(some)
-            waiting -= len(some)
-        if whole and not waiting:
-            _day(client, day, build)
-            made += 1
-        if budget_s is not None and time.monotonic() - began >= budget_s:
+            _make(client, piece, some[0][-1])
+            made += len(piece)
+            for quarter in piece:
+                waiting[_time(quarter.begin // DAY_S * DAY_S * _NS)] -= 1
+        days = [day for day, _, whole, _ in some if whole and not waiting[day]]
+        if days:
+            _sum_up(client, days, some[0][-1])
+            made += len(days)
+        if over():
             break
     _clear(client, kept_s)
     return made
+
+
+def _batches(work: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """Rows of `rollups_work`, some at a time."""
+    for first in range(0, len(work), DAYS):
+        yield work[first : first + DAYS]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +102,7 @@ def _pieces(client: Client, begins: Sequence[int]) -> Iterator[list[_Quarter]]:
 
 
 def _make(client: Client, quarters: Sequence[_Quarter], build: int) -> None:
-    """Count quarters of one day."""
+    """Count quarters, and write down last that they are."""
     full = [quarter for quarter in quarters if quarter.requests]
     if full:
         begins = [quarter.begin for quarter in full]
@@ -106,13 +122,13 @@ def _make(client: Client, quarters: Sequence[_Quarter], build: int) -> None:
     client.insert("rollup_stretches", rows, column_names=names)
 
 
-def _day(client: Client, day: dt.datetime, build: int) -> None:
-    """Sum up the quarters of a day, of which all are there."""
-    values = {"day": day, "build": build}
+def _sum_up(client: Client, days: Sequence[dt.datetime], build: int) -> None:
+    """Sum up the quarters of days of which all are there."""
+    values = {"days": list(days), "build": build}
     for name in ROLLED:
         client.command(summing(METRICS[name]), parameters=values)
     for name in ("rollups_reach_day", "rollups_day"):
-        client.command(_sql(name).replace("{of_day}", OF_DAY), parameters=values)
+        client.command(_sql(name).replace("{of_days}", OF_DAYS), parameters=values)
 
 
 def _clear(client: Client, kept_s: float) -> None:

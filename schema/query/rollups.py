@@ -247,20 +247,19 @@ _COLUMNS: Final = ("project", "quarter", *PLACES)
 
 
 def summing(metric: Metric) -> str:
-    """Cells of a day from those of its quarters: a query to insert from, for `day` and `build`."""
+    """Cells of whole days from those of their quarters: a query to insert from, for `days` and `build`."""
     outline = Outline.of(metric)
     places = ", ".join(("project", *PLACES, *outline.groups))
     return (
         f"INSERT INTO {metric.name}_cells (step, time, build, quarter, {places}, {', '.join(outline.sums)})\n"
-        f"SELECT {DAY_S}, {{day:DateTime('UTC')}}, {{build:UInt64}}, toStartOfDay(c.quarter), {places}, "
+        f"SELECT {DAY_S}, toStartOfDay(c.time) AS day, {{build:UInt64}}, toStartOfDay(c.quarter), {places}, "
         + ", ".join(f"sum({name})" for name in outline.sums)
-        + f"\nFROM {metric.name}_cells AS c\nWHERE {OF_DAY}\nGROUP BY toStartOfDay(c.quarter), {places}"
+        + f"\nFROM {metric.name}_cells AS c\nWHERE {OF_DAYS}\nGROUP BY day, toStartOfDay(c.quarter), {places}"
     )
 
 
-OF_DAY: Final = f"""(step, time, build) IN (SELECT r.step, r.time, max(r.build) FROM rollup_stretches AS r
-  WHERE r.step = {QUARTER_S} AND r.time >= {{day:DateTime('UTC')}} AND r.time < {{day:DateTime('UTC')}} + INTERVAL 1 DAY
-  GROUP BY r.step, r.time)"""
-"""Condition on cells: they are the newest of the quarters of `day`."""
+OF_DAYS: Final = f"""(step, time, build) IN (SELECT r.step, r.time, max(r.build) FROM rollup_stretches AS r
+  WHERE r.step = {QUARTER_S} AND toStartOfDay(r.time) IN {{days:Array(DateTime('UTC'))}} GROUP BY r.step, r.time)"""
+"""Condition on cells: they are the newest of the quarters of `days`."""
 AMOUNTS: Final = frozenset(name for name in ROLLED if has_amounts(METRICS[name]))
 """Metrics whose cells change with prices."""
