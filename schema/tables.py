@@ -292,12 +292,23 @@ WHOLE_ATTEMPTS: Final = _like(
 FACT_CALLS: Final = _like(
     WHOLE_CALLS,
     "fact_calls",
-    "first_call DateTime64(9, 'UTC')\nlast_call DateTime64(9, 'UTC')",
+    """
+    first_call DateTime64(9, 'UTC')
+    last_call DateTime64(9, 'UTC')
+    request_time DateTime64(9, 'UTC')
+    """,
     "trace_id span_id sample operation finish_reason response_id user_id session_id dialect attributes".split(),
 )
 FACT_ATTEMPTS: Final = _like(WHOLE_ATTEMPTS, "fact_attempts", "")
 FACT_REQUESTS: Final = _like(REQUESTS, "fact_requests", "")
-"""The same out of `request_facts`: of calls without what no metric asks for, with the begin of the request's first and
-last call."""
+"""The same out of `request_facts`: of calls without what no metric asks for, with the begin of the request and of its
+first and last call."""
+
+ROLLED: Final = (
+    "cpq", "ttr", "escr", "vrate", "cost", "coverage", "overthinking", "strategies", "latency", "routing",
+)  # fmt: skip
+"""Metrics with a table `NAME_cells`, which has the columns of their SQL."""
+CELLS: Final = (*(f"{name}_cells" for name in ROLLED), "reach_cells")
+"""All tables of cells."""
 
 TABLES: Final = (CALLS, ATTEMPTS, REQUESTS, EVALUATIONS, SPANS, ALERT_EVENTS)

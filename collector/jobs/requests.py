@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.summary import QuerySummary
 
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
@@ -141,16 +140,15 @@ class _Run:
 
     def make(self, run: int, piece: int) -> int:
         """Make the requests of a piece anew; how many those are."""
-        [(version,)] = self._client.query(_sql("requests_now"), tz_mode="aware").result_rows
+        asked = {"run": run, "piece": piece}
+        [(version, made)] = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware").result_rows
         evaluations = "evaluations" if self.state.unplaced else "placed_evaluations"
-        made = self._do("requests_build", run=run, piece=piece, version=version, evaluations=evaluations)
-        self._do("requests_removed", run=run, piece=piece, version=version)
-        return made
+        self._do("requests_build", **asked, version=version, evaluations=evaluations)
+        self._do("requests_removed", **asked, version=version)
+        return int(made)
 
-    def _do(self, name: str, **values: Any) -> int:
-        summary = self._client.command(_sql(name), parameters=values)
-        assert isinstance(summary, QuerySummary)  # what an insert answers
-        return summary.written_rows
+    def _do(self, name: str, **values: Any) -> None:
+        self._client.command(_sql(name), parameters=values)
 
     def _reach(self, made: int = 0, **changes: Any) -> None:
         for name, value in changes.items():

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from thinkmeter.collector.jobs.baselines import refresh_baselines
 from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.collector.jobs.requests import refresh_requests
+from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 SETTLING_INTERVAL_S = 1.0
 REQUESTS_INTERVAL_S = 2.0
+ROLLUPS_INTERVAL_S = 10.0
 PRICING_INTERVAL_S = 2.0
 LEASE_S = 6.0
 """How long after the end of a process that was killed another takes the jobs over."""
@@ -88,6 +90,7 @@ class Schedule:
         self.run("baselines", refresh_baselines)
         self._scheduler.add_job(self.run, "interval", ("settling", settle_calls), seconds=SETTLING_INTERVAL_S)
         self._scheduler.add_job(self.run, "interval", ("requests", refresh_requests), seconds=REQUESTS_INTERVAL_S)
+        self._scheduler.add_job(self.run, "interval", ("rollups", refresh_rollups), seconds=ROLLUPS_INTERVAL_S)
         self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S)
         self._scheduler.add_job(self.run, "cron", ("baselines", refresh_baselines), second=0)
         self._scheduler.start()

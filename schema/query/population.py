@@ -2,11 +2,24 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, and_, func, literal, select, tuple_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from thinkmeter.schema.errors import ThinkmeterError
@@ -30,10 +43,14 @@ WHOLE: Final[Mapping[Source, Table]] = {"calls": WHOLE_CALLS, "attempts": WHOLE_
 FACTS: Final[Mapping[Source, Table]] = {"calls": FACT_CALLS, "attempts": FACT_ATTEMPTS, "requests": FACT_REQUESTS}
 TIMES: Final[Mapping[Source, str]] = {"calls": "time", "attempts": "request_time", "requests": "time"}
 """Column that decides whether a row belongs to the window: an attempt belongs where its request does."""
+BEGINS: Final[Mapping[Source, str]] = {"calls": "request_time", "attempts": "request_time", "requests": "time"}
+"""Column of facts that says when a row's request began."""
 
 BUCKET: Final = "bucket:"
 """`bucket:SECONDS`: a stretch of time, for curves."""
 STEPS_S: Final = {"day": 86_400, "hour": 3_600}
+QUARTER: Final = "quarter of its request"
+"""The quarter of an hour in which a row's request began: for rollups, which are made of whole ones."""
 
 _OF_REQUEST: Final = {"user": "request_user", "session": "request_session"}
 _DIALECT: Final = ClickHouseDialect(server_side_params=True)
@@ -42,11 +59,62 @@ Rows = Select[Any]
 Expression = ColumnElement[Any]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quarters:
+    """Requests that began in some quarters of an hour, each named by its begin in seconds since 1970.
+
+    Attributes:
+        inside: those that are named.
+        outside: and all before and after these two, where given.
+    """
+
+    inside: Sequence[int]
+    outside: tuple[int, int] | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What their condition is bound to."""
+        begin, end = self.outside or (0, 0)
+        return {"quarters": list(self.inside), "quarters_begin": begin, "quarters_end": end}
+
+    def condition(self, begun: Expression) -> ColumnElement[bool]:
+        """Whether a request that began then is among them."""
+        text = f"toStartOfFifteenMinutes({begun})"
+        any_of = [f"{text} IN {{quarters:Array(DateTime('UTC'))}}"] if self.inside else []
+        if self.outside:
+            any_of.append(f"{text} < toDateTime({{quarters_begin:UInt32}}, 'UTC')")
+            any_of.append(f"{text} >= toDateTime({{quarters_end:UInt32}}, 'UTC')")
+        return literal_column(f"({' OR '.join(any_of)})", Boolean)
+
+
+def step_s(name: str) -> int | None:
+    """How long a stretch of time is, in seconds, that rows are told apart by; None where it is not by time."""
+    if name in STEPS_S:
+        return STEPS_S[name]
+    return int(name.removeprefix(BUCKET)) if name.startswith(BUCKET) else None
+
+
+def stretch(time: Expression, name: str, timezone: str) -> Expression:
+    """Begin of the stretch that a time lies in, in seconds since 1970."""
+    length_s, local = step_s(name), func.toTimeZone(time, timezone)
+    assert length_s
+    if length_s == STEPS_S["day"]:
+        return func.toUnixTimestamp(func.toStartOfDay(local))
+    hours, rest = divmod(length_s, STEPS_S["hour"])  # only hours are counted from local midnight
+    step = func.toIntervalSecond(length_s) if rest else func.toIntervalHour(hours)
+    return func.toUnixTimestamp(func.toStartOfInterval(local, step))
+
+
 def compiled(rows: Rows) -> tuple[str, dict[str, Any]]:
     """SQL with `{name:Type}` in place of every value, and the values."""
     text, values = _text(rows)
     defined = [_definition(source, table, text) for source, table in FACTS.items() if table.name in text]
     return ("WITH " + ",\n".join(defined) + "\n" if defined else "") + text, values
+
+
+def compiled_expression(expression: Expression) -> str:
+    """SQL of an expression without values of its own but numbers and names, which are written out."""
+    return str(expression.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
 
 
 def _text(rows: Rows) -> tuple[str, dict[str, Any]]:
@@ -67,7 +135,14 @@ def _definition(source: Source, table: Table, text: str) -> str:
 
 
 def asked(
-    source: Source, filters: Filters, by: Iterable[str], timezone: str, sql: str, *, facts: bool
+    source: Source,
+    filters: Filters,
+    by: Iterable[str],
+    timezone: str,
+    sql: str,
+    *,
+    facts: bool,
+    quarters: Quarters | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """A query over `population`: the rows of a source that `filters` lets through, and the values for both.
 
@@ -81,13 +156,18 @@ def asked(
         timezone: where days begin.
         sql: the query; it may begin with a WITH of its own.
         facts: read `request_facts` and not the views; attributes are in the views alone.
+        quarters: of facts only requests that began in these.
     """
     names = tuple(by)
     view = _View.of(source, filters, [*names, *filters.where], FACTS if facts else WHOLE)
     key = [view.told_apart_by(name, timezone) for name in names] or [literal("")]
     words = set(re.findall(r"\w+", sql))
     columns = [column for column in view.table.columns if column.name in words]
-    text, values = _text(view.rows(func.tuple(*key).label("key"), *columns))
+    rows = view.rows(func.tuple(*key).label("key"), *columns)
+    if quarters:
+        rows = rows.where(quarters.condition(view.begins))
+    text, values = _text(rows)
+    values |= quarters.values if quarters else {}
     rest = sql if sql.startswith("SELECT") else f", {sql.removeprefix('WITH')}"
     own = "" if view.table is VIEWS[source] else _definition(source, view.table, text) + ",\n"
     return f"WITH {own}population AS (\n{text}\n)\n{rest}", values
@@ -132,6 +212,10 @@ class _View:
     def time(self) -> Expression:
         return self.table.c[TIMES[self.source]]
 
+    @property
+    def begins(self) -> Expression:
+        return self.table.c[BEGINS[self.source]]
+
     def rows(self, *columns: Expression | Table) -> Rows:
         joined: FromClause = self.table
         for said in self.said.values():
@@ -168,15 +252,11 @@ class _View:
         return self.table.c[of_request if of_request in self.table.c else COLUMNS[self.source][name]]
 
     def told_apart_by(self, name: str, timezone: str) -> Expression:
-        if name in STEPS_S or name.startswith(BUCKET):
-            step_s = STEPS_S.get(name) or int(name.removeprefix(BUCKET))
-            local = func.toTimeZone(self.time, timezone)
-            if step_s == STEPS_S["day"]:
-                return func.toUnixTimestamp(func.toStartOfDay(local))
-            hours, rest = divmod(step_s, STEPS_S["hour"])  # only hours are counted from local midnight
-            step = func.toIntervalSecond(step_s) if rest else func.toIntervalHour(hours)
-            return func.toUnixTimestamp(func.toStartOfInterval(local, step))
-        return self.column(name)
+        if name == QUARTER:
+            return func.toUnixTimestamp(func.toStartOfFifteenMinutes(self.begins))
+        if name == "project":
+            return self.table.c.project
+        return self.column(name) if step_s(name) is None else stretch(self.time, name, timezone)
 
 
 def _started(filters: Filters) -> Rows:

@@ -33,6 +33,7 @@ from thinkmeter.schema.query.results import (
     Runaways,
     ThinkingPoint,
 )
+from thinkmeter.schema.query.rollups import AMOUNTS, Covered, may_use_days, may_use_rollups, rolled
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
@@ -270,7 +271,11 @@ class Reader:
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
         facts = settings.has_facts(filters, names, metric.source, metric.sql)
-        sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
+        covered = self._covered(metric, filters, names, settings) if facts else None
+        if covered:
+            sql, values = rolled(metric, filters, names, settings.timezone, covered)
+        else:
+            sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         known = {
             "asked_timezone": settings.timezone,
             "asked_since": filters.since,
@@ -294,6 +299,20 @@ class Reader:
         for key in sorted(members, key=lambda key: [(part in (None, ""), part) for part in key]):
             named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
             yield named, cells.at(np.asarray(members[key]))
+
+    def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings) -> Covered | None:
+        """Which parts of a window rollups answer; None where they answer nothing of it."""
+        if not may_use_rollups(metric, filters, names):
+            return None
+        asked_of = {
+            "since": filters.since,
+            "until": filters.until,
+            "amounts": metric.name in AMOUNTS,
+            "calls": metric.source == "calls",
+            "days": may_use_days(names, settings.timezone),
+        }
+        found = self._query(statement(__package__, "covered"), asked_of).result_columns
+        return Covered.by(list(zip(*found, strict=True)))
 
     def _price_book(self, call: Row) -> list[tuple[Rate, dt.datetime]]:
         key = {name: call[name] for name in ("provider", "model", "service_tier")}

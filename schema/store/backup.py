@@ -61,6 +61,9 @@ def restore(address: StoreAddress, data_dir: Path, file: Path) -> None:
             shutil.copyfile(file, passing)
             client.command("DROP DATABASE IF EXISTS {database:Identifier} SYNC", {"database": address.database})
             _run(client, "RESTORE DATABASE {database} FROM File({file})", address, passing)
+            # tables are backed up one after the other, so rollups may not know of the last changes: they are made anew
+            stretches = "{database:Identifier}.rollup_stretches"
+            client.command(f"TRUNCATE TABLE IF EXISTS {stretches}", {"database": address.database})
         except OSError as error:
             raise ThinkmeterError(f"{file} cannot be read: {error.strerror}") from None
         finally:

@@ -1,9 +1,10 @@
 """Erases what the store has of a user, a session or a request, in every table that names it."""
 
 import dataclasses
+import datetime as dt
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
@@ -64,8 +65,11 @@ def erase(client: Client, kind: Kind, name: str, *, project: str, dry_run: bool 
                 return first
             for table, condition in _conditions(client, kind, places).items():
                 if found.rows[table]:
+                    begun = _quarters(client, table, condition, known)
+                    _tell_changed(client, begun)
                     _change(client, table, f"DELETE FROM {table} WHERE {condition}", known)
                     _change(client, table, f"ALTER TABLE {table} APPLY DELETED MASK", {})
+                    _tell_changed(client, begun)
         finally:
             for place in places.values():
                 client.command(f"DROP TABLE IF EXISTS {place} SYNC")
@@ -111,6 +115,20 @@ def _look(client: Client, known: Mapping[str, Any], places: Mapping[str, str]) -
     shared = "SELECT uniqExact(trace_id) FROM forgotten_spans WHERE NOT whole"
     [(traces,)] = client.query(_placed(shared, places)).result_rows
     return Erased(int(requests), counts, int(traces))
+
+
+def _quarters(client: Client, table: str, condition: str, known: Mapping[str, Any]) -> list[dt.datetime]:
+    """The quarters of an hour in which requests began that are about to go."""
+    if table != "request_facts":
+        return []
+    sql = f"SELECT DISTINCT toStartOfFifteenMinutes(time) FROM {table} WHERE {condition}"
+    return [begin for (begin,) in client.query(sql, parameters=dict(known)).result_rows]
+
+
+def _tell_changed(client: Client, quarters: Sequence[dt.datetime]) -> None:
+    """Let readers leave rollups of these, and the job make them anew; said twice, as it may count what is to go."""
+    if quarters:
+        client.command(statement(__package__, "changed_quarters"), parameters={"quarters": list(quarters)})
 
 
 def _placed(sql: str, places: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from thinkmeter.schema.store.statement import statement
+from thinkmeter.schema.tables import CELLS
 
 Days = Annotated[int | None, Field(ge=1, le=36_500)]
 
@@ -33,7 +34,7 @@ class RetentionSettings(BaseModel):
 
 TABLES: Final = {
     "spans_days": ("spans", "log_records"),
-    "calls_days": ("call_facts", "request_facts"),
+    "calls_days": ("call_facts", "request_facts", "rollup_changes", "rollup_stretches", *CELLS),
     "verdicts_days": ("verdicts",),
     "labels_days": ("labels",),
     "alerts_days": ("alert_events", "alert_attempts"),

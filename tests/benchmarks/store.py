@@ -1,7 +1,7 @@
 """How long the dashboard's and the command line's questions take over millions of calls, and the jobs behind them.
 
 `python -m tests.benchmarks.store [CALLS] [ROUNDS]`: a week of calls, verdicts and labels goes the way that all
-do; the twelve before it are that week again. The views, which read the facts
+do; the twelve before it are that week again. Rollups of all are made by the job. The views, which read the facts
 themselves, are asked of the last week alone.
 """
 
@@ -20,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from tests.schema.rows import insert, label, price, span
 from thinkmeter.collector.jobs.requests import rebuild_requests, refresh_requests
+from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query import Filters, Reader
@@ -72,6 +73,7 @@ def _fill(client: Client, calls: int, clock: "_Clock") -> None:
     begun = {"since": UNTIL - dt.timedelta(days=8)}
     earlier = [{"weeks": number, **begun} for number in range(1, WEEKS)]
     clock("twelve weeks more", lambda: [client.command(week, parameters=one) for one in earlier])
+    clock("rollups of all, by the job", lambda: refresh_rollups(client, budget_s=None))
     [(whole, made)] = client.query(
         "SELECT sum(length(calls.time)), count() FROM request_facts FINAL WHERE notEmpty(attempts.attempt)"
     ).result_rows
@@ -89,11 +91,13 @@ def _ask(reader: Reader, rounds: int, clock: "_Clock") -> None:
             f"{window:>4}: p50 {np.percentile(together, 50):6.0f}  p95 {np.percentile(together, 95):6.0f}  "
             f"CPU {cpu:6.0f}  slowest: {slowest} {np.median(times[slowest][0]):.0f}"
         )
-    print(f"\nreports over {', '.join(WINDOWS)}, and over 7d from the views: ms (CPU ms)")
+    print(f"\nreports over {', '.join(WINDOWS)}, over 90d from facts and over 7d from the views: ms (CPU ms)")
     for name in METRICS:
         asked = [
             partial(reader.report, name, since=UNTIL - dt.timedelta(days=n), until=UNTIL) for n in WINDOWS.values()
         ]
+        if name not in ("quota", "runaways"):  # rollups do not know the service, and all calls have this one
+            asked.append(partial(asked[-1], where={"service": "shop"}))
         if name != "quota":  # attributes are in the views alone
             asked.append(partial(asked[1], where={"attr:none": ""}))
         told = (clock.times(ask, 1) for ask in asked)
@@ -125,16 +129,24 @@ def _change(client: Client, reader: Reader, clock: "_Clock") -> None:
     """What the jobs take after a change, until a reader shows it."""
     print()
     now = dt.datetime.now(dt.UTC)
-    insert(client, "labels", [label("none", True, time=now)])
+    [(old,)] = client.query(
+        "SELECT request_id FROM call_facts WHERE time < {before:DateTime64(6)} LIMIT 1",
+        parameters={"before": UNTIL - dt.timedelta(days=5)},
+    ).result_rows
+    insert(client, "labels", [label(str(old), True, time=now)])
     clock("a late label", lambda: refresh_requests(client))
+    quarter = UNTIL - dt.timedelta(days=90)
+    clock("90 days with it", lambda: reader.report("cpq", since=quarter, until=now, by=()))
     row = span(time=now, request_id="new", tier=1, output_tokens=9, thinking_tokens=4)
     client.insert("spans", [list(row.values())], column_names=list(row))
+    clock("rollups after it", lambda: refresh_rollups(client, budget_s=None))
     clock("a new span, settled and made a request", lambda: (settle_calls(client), refresh_requests(client)))
     day = UNTIL - dt.timedelta(days=1)
     clock("a day of requests anew", lambda: print("  requests:", rebuild_requests(client, day, lambda *_: None)))
+    clock("its rollups", lambda: refresh_rollups(client, budget_s=None))
     insert(client, "prices", [price(model="acme-mini", recorded=now, thinking_per_mtok_usd=5.0)])
-    quarter = UNTIL - dt.timedelta(days=90)
     clock("90 days at other prices", lambda: reader.report("cost", since=quarter, until=now, by=()))
+    clock("rollups at other prices", lambda: refresh_rollups(client, budget_s=None))
 
 
 class _Clock:

@@ -41,7 +41,7 @@ def assert_same(client: Client, without: Collection[str] = ()) -> None:
     kept = {"without": list(without)}
     for source, facts in FACTS.items():
         # calls of one request may name several users here, of which either is the first
-        names = sorted({column.name for column in facts.columns} - {"first_call", "last_call", *OWNERS})
+        names = sorted({column.name for column in facts.columns} - {"first_call", "last_call", "request_time", *OWNERS})
         rest = f"WHERE request_id NOT IN {{without:Array(String)}} ORDER BY {KEYS[source]}"
         view = source if source == "requests" else f"({statement('thinkmeter.schema.query', f'whole_{source}')})"
         wanted = select(client, f"SELECT {', '.join(names)} FROM {view} {rest}", **kept)

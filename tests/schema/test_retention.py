@@ -8,10 +8,12 @@ from pydantic import ValidationError
 
 from tests.schema.rows import insert, select, span
 from thinkmeter.collector.jobs.settling import settle_calls
-from thinkmeter.schema.store.retention import RetentionSettings, apply_retention
+from thinkmeter.schema.store.retention import TABLES, RetentionSettings, apply_retention
 
 OLD = dt.datetime.now(dt.UTC) - dt.timedelta(days=40)
 NEW = dt.datetime.now(dt.UTC) - dt.timedelta(days=20)
+
+CALLS = TABLES["calls_days"]
 
 
 def numbers(client: Client, table: str) -> list[str]:
@@ -29,9 +31,9 @@ def test_rows_go_after_their_days_and_settings_can_be_taken_back(client: Client)
     assert apply_retention(client, settings) == []
     assert numbers(client, "spans") == ["new"]
     assert numbers(client, "call_facts") == ["new", "old"]
-    assert apply_retention(client, RetentionSettings(spans_days=30, calls_days=35)) == ["call_facts", "request_facts"]
+    assert apply_retention(client, RetentionSettings(spans_days=30, calls_days=35)) == list(CALLS)
     assert numbers(client, "call_facts") == ["new"]
-    assert apply_retention(client, RetentionSettings()) == ["spans", "log_records", "call_facts", "request_facts"]
+    assert apply_retention(client, RetentionSettings()) == ["spans", "log_records", *CALLS]
     insert(client, "spans", [span(request_id="older", time=OLD)])
     assert numbers(client, "spans") == ["new", "older"]
 

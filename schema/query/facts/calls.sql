@@ -45,5 +45,6 @@ SELECT
   multiIf(call.reported_cost_usd IS NOT NULL, 'provider', NOT isNaN(call.usd), 'computed',
     call.input_tokens IS NULL OR call.output_tokens IS NULL, 'unknown', 'unpriced') AS cost_source,
   r.first_call AS first_call,
-  r.last_call AS last_call
+  r.last_call AS last_call,
+  r.time AS request_time
 FROM request_facts

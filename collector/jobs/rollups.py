@@ -1,0 +1,152 @@
+"""Keeps the cells of metrics: stretches that something came to are counted anew from `request_facts`, whole."""
+
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+
+from thinkmeter.schema.metrics.catalogue import METRICS
+from thinkmeter.schema.query.rollups import DAY_S, OF_DAYS, QUARTER_S, building, summing
+from thinkmeter.schema.store.statement import statement
+from thinkmeter.schema.tables import CELLS, ROLLED
+
+BUDGET_S: Final = 1.0
+"""How long a run goes on to the next day, so that what is new need not wait for what is old."""
+KEPT_S: Final = 600.0
+"""How long cells stay that newer ones have replaced: readers may be at them."""
+
+PIECE: Final = 100_000
+"""How many requests are counted at once, about: a second or two, in which no other job runs."""
+
+DAYS: Final = 5
+"""How many days are looked at together, since most of them are small."""
+
+_NS: Final = 10**9
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def refresh_rollups(client: Client, *, budget_s: float | None = BUDGET_S, kept_s: float = KEPT_S) -> int:
+    """Count stretches anew that something came to, or whose prices are others, the newest day first.
+
+    Can be repeated and cut off anywhere: a stretch is read by its newest build, which is written down last. Until then,
+    and where requests have not settled, readers count the stretch from `request_facts`.
+
+    Args:
+        client: of the store.
+        budget_s: after which no further day is begun; None: until all is done.
+        kept_s: how long replaced cells stay.
+
+    Returns:
+        How many stretches were made.
+    """
+    work = client.query(_sql("rollups_work"), tz_mode="aware").result_rows
+    began, made = time.monotonic(), 0
+
+    def over() -> bool:
+        return made > 0 and budget_s is not None and time.monotonic() - began >= budget_s
+
+    for some in _batches(work):
+        waiting = {day: len(begins) for day, begins, _, _ in some}
+        for piece in _pieces(client, [begin for _, begins, _, _ in some for begin in begins]):
+            if over():
+                break
+            _make(client, piece, some[0][-1])
+            made += len(piece)
+            for quarter in piece:
+                waiting[_time(quarter.begin // DAY_S * DAY_S * _NS)] -= 1
+        days = [day for day, _, whole, _ in some if whole and not waiting[day]]
+        if days:
+            _sum_up(client, days, some[0][-1])
+            made += len(days)
+        if over():
+            break
+    _clear(client, kept_s)
+    return made
+
+
+def _batches(work: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """Rows of `rollups_work`, some at a time."""
+    for first in range(0, len(work), DAYS):
+        yield work[first : first + DAYS]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Quarter:
+    """A row of `rollups_quarters`."""
+
+    begin: int
+    requests: int
+    settled: bool
+    first_call_ns: int
+    last_call_ns: int
+    price_keys: Sequence[int]
+    books: int
+
+
+def _pieces(client: Client, begins: Sequence[int]) -> Iterator[list[_Quarter]]:
+    """Quarters whose requests have all settled, as many at once as is soon done."""
+    piece: list[_Quarter] = []
+    for row in client.query(_sql("rollups_quarters"), parameters={"quarters": list(begins)}).result_rows:
+        quarter = _Quarter(*row)
+        if not quarter.settled:
+            continue
+        if piece and sum(one.requests for one in piece) + quarter.requests > PIECE:
+            yield piece
+            piece = []
+        piece.append(quarter)
+    if piece:
+        yield piece
+
+
+def _make(client: Client, quarters: Sequence[_Quarter], build: int) -> None:
+    """Count quarters, and write down last that they are."""
+    full = [quarter for quarter in quarters if quarter.requests]
+    if full:
+        begins = [quarter.begin for quarter in full]
+        # all calls of these requests, and all times at which they began
+        first_ns = min(min(quarter.first_call_ns for quarter in full), min(begins) * _NS)
+        last_ns = max(max(quarter.last_call_ns for quarter in full), (max(begins) + QUARTER_S) * _NS)
+        window = _time(first_ns), _time(last_ns) + dt.timedelta(seconds=1)
+        for name in ROLLED:
+            sql, values = building(METRICS[name], begins, window)
+            client.command(sql, parameters={**values, "build": build})
+        client.command(_sql("rollups_reach"), parameters={"quarters": begins, "build": build})
+    rows = [
+        [QUARTER_S, _time(one.begin * _NS), build, one.first_call_ns, one.last_call_ns, one.price_keys, one.books]
+        for one in quarters
+    ]
+    names = ["step", "time", "build", "first_call_ns", "last_call_ns", "price_keys", "books"]
+    client.insert("rollup_stretches", rows, column_names=names)
+
+
+def _sum_up(client: Client, days: Sequence[dt.datetime], build: int) -> None:
+    """Sum up the quarters of days of which all are there."""
+    values = {"days": list(days), "build": build}
+    for name in ROLLED:
+        client.command(summing(METRICS[name]), parameters=values)
+    for name in ("rollups_reach_day", "rollups_day"):
+        client.command(_sql(name).replace("{of_days}", OF_DAYS), parameters=values)
+
+
+def _clear(client: Client, kept_s: float) -> None:
+    """Delete what newer builds have replaced, or what was cut off, once no reader can be at it."""
+    before = int((time.time() - kept_s) * 1e6)
+    if client.query(_sql("rollups_old"), parameters={"before": before}).result_rows[0][0]:
+        newest = "(step, time, build) NOT IN (SELECT step, time, max(build) FROM rollup_stretches GROUP BY step, time)"
+        for table in (*CELLS, "rollup_stretches"):
+            sql = f"DELETE FROM {table} WHERE {newest} AND build < {{before:UInt64}}"
+            client.command(sql, parameters={"before": before}, settings=_NOW)
+
+
+_NOW: Final[dict[str, Any]] = {"lightweight_deletes_sync": 2, "allow_nondeterministic_mutations": 1}
+
+
+def _time(since_1970_ns: int) -> dt.datetime:
+    return _EPOCH + dt.timedelta(microseconds=since_1970_ns // 1_000)
+
+
+def _sql(name: str) -> str:
+    return statement(__package__, name)

@@ -1,0 +1,265 @@
+"""The cells of metrics out of rollups, for whole stretches of a window; facts are counted for the rest of it."""
+
+import dataclasses
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final, Self
+
+from sqlalchemy import literal_column
+
+from thinkmeter.schema.metrics.catalogue import METRICS, Metric
+from thinkmeter.schema.query.filters import Filters
+from thinkmeter.schema.query.population import BUCKET, QUARTER, Quarters, asked, compiled_expression, step_s, stretch
+from thinkmeter.schema.tables import ROLLED
+
+PLACES: Final = ("environment", "model", "tier", "provider")
+"""By what cells are told apart beside stretch, quarter, project and what the metric itself groups by, `task` always."""
+QUARTER_S: Final = 900
+DAY_S: Final = 86_400
+MANY: Final = 4_000
+"""Quarters without cells, from which on it is not worth looking for those that have some."""
+
+_TYPES: Final = {"tier": "UInt8"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outline:
+    """What the query of a metric selects beside `key`.
+
+    Attributes:
+        groups: columns that its rows are grouped by.
+        sums: columns that add up over parts of a population.
+        distinct: a count of different requests, which add up over requests only; '' where there is none.
+        columns: all of them, in the query's order.
+    """
+
+    groups: tuple[str, ...]
+    sums: tuple[str, ...]
+    distinct: str
+    columns: tuple[str, ...]
+
+    @classmethod
+    @cache
+    def of(cls, metric: Metric) -> Self:
+        """Read a metric's query."""
+        text = re.sub(r"--.*", "", metric.sql)
+        head, _, tail = text.partition("FROM population")
+        grouped = tuple(re.findall(r"\w+", tail.rpartition("GROUP BY")[2]))
+        named = {re.split(r"\s+AS\s+|\s+", item)[-1]: item for item in _items(head.removeprefix("SELECT"))}
+        distinct = [name for name, item in named.items() if item.startswith("uniqExact(project, request_id)")]
+        groups = tuple(name for name in named if name in grouped and name != "key")
+        sums = tuple(name for name in named if name not in (*grouped, *distinct))
+        return cls(groups, sums, "".join(distinct), tuple(name for name in named if name != "key"))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the table of its cells has of it."""
+        return (*self.groups, *self.sums)
+
+
+def _items(text: str) -> list[str]:
+    """What stands between commas, of which those within parentheses count for nothing."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [" ".join(item.split()) for item in found]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Covered:
+    """Which parts of a window rollups answer.
+
+    Attributes:
+        days: days, as runs of (begin, end) in seconds since 1970.
+        quarters: and quarters of an hour.
+        build: the newest that is read.
+        rest: the requests that facts answer.
+    """
+
+    days: Sequence[tuple[int, int]]
+    quarters: Sequence[tuple[int, int]]
+    build: int
+    rest: Quarters
+
+    @classmethod
+    def by(cls, stretches: Sequence[tuple[int, int, int]]) -> Self | None:
+        """What these stretches cover, each its length and begin in seconds and its build; None: nothing much."""
+        by_step: dict[int, list[int]] = {DAY_S: [], QUARTER_S: []}
+        for step, begin, _ in stretches:
+            by_step[step].append(begin)
+        days, quarters = (_runs(sorted(by_step[step]), step) for step in (DAY_S, QUARTER_S))
+        whole = _joined(sorted([*days, *quarters]))
+        if not whole:
+            return None
+        holes = [at for (_, end), (begin, _) in pairwise(whole) for at in range(end, begin, QUARTER_S)]
+        if len(holes) > MANY:
+            return None
+        newest = max(build for _, _, build in stretches)
+        return cls(days, quarters, newest, Quarters(holes, (whole[0][0], whole[-1][1])))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `cells_rows` is bound to."""
+        begin, end = self.rest.outside or (0, 0)
+        runs = {"cell_days": list(self.days), "cell_quarters": list(self.quarters)}
+        return {**runs, "cell_build": self.build, "cell_begin": begin, "cell_end": end}
+
+
+def _runs(begins: Sequence[int], step: int) -> list[tuple[int, int]]:
+    return _joined([(begin, begin + step) for begin in begins])
+
+
+def _joined(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for begin, end in runs:
+        if found and found[-1][1] == begin:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+    return found
+
+
+def may_use_rollups(metric: Metric, filters: Filters, by: Iterable[str]) -> bool:
+    """Whether cells have what these filters and splits ask for."""
+    known = {"task", *PLACES}
+    apart = all(name in known or (step_s(name) or 1) % QUARTER_S == 0 for name in by)
+    return metric.name in ROLLED and apart and filters.where.keys() <= known
+
+
+def may_use_days(by: Iterable[str], timezone: str) -> bool:
+    """Whether whole days can be told apart that way: cells have days of UTC."""
+    steps = [step for step in map(step_s, by) if step is not None]
+    return not steps or (timezone == "UTC" and all(step % DAY_S == 0 for step in steps))
+
+
+def has_amounts(metric: Metric) -> bool:
+    """Whether its cells change with prices."""
+    return bool(re.search(r"\bcost_|_cost_|unpriced", metric.sql))
+
+
+def rolled(
+    metric: Metric, filters: Filters, by: Iterable[str], timezone: str, covered: Covered
+) -> tuple[str, dict[str, Any]]:
+    """The metric's query, answered by cells where there are some and by facts for all other requests.
+
+    Args:
+        metric: one of `ROLLED`.
+        filters: which of its rows.
+        by: what they are told apart by.
+        timezone: where days begin.
+        covered: which requests have cells; all that these count lies in the window.
+    """
+    names, outline = tuple(by), Outline.of(metric)
+    facts, values = asked(metric.source, filters, names, timezone, metric.sql, facts=True, quarters=covered.rest)
+    values |= covered.values
+    conditions, more = _conditions(filters)
+    values |= more
+    columns = (*outline.cells, *([outline.distinct] if outline.distinct else []))
+    told = ["key", *(name if name in outline.groups else f"sum({name}) AS {name}" for name in outline.columns)]
+    key = _key(names, timezone, "")
+    none = f", 0 AS {outline.distinct}" if outline.distinct else ""
+    parts = [
+        f"SELECT {key} AS key, {', '.join(outline.cells)}{none}\nFROM {metric.name}_cells\nWHERE "
+        + " AND ".join([_USED, *conditions])
+    ]
+    if outline.distinct:
+        parts.append(_distinct(outline, names, timezone, filters))
+    parts.append(f"SELECT key, {', '.join(columns)} FROM (\n{facts}\n)")
+    groups = ", ".join(["key", *outline.groups])
+    return (
+        f"SELECT {', '.join(told)}\nFROM (\n" + "\nUNION ALL\n".join(parts) + f"\n)\nGROUP BY {groups}",
+        values,
+    )
+
+
+_BEGINS: Final = """(SELECT toDateTime(arrayJoin(arrayFlatten(arrayMap(run -> range(run.1, run.2, {step}),
+    {{cell_{name}:Array(Tuple(UInt32, UInt32))}}))), 'UTC'))"""
+_USED: Final = f"""time >= toDateTime({{cell_begin:UInt32}}, 'UTC') AND time < toDateTime({{cell_end:UInt32}}, 'UTC')
+  AND (step, time, build) IN (SELECT r.step, r.time, max(r.build) FROM rollup_stretches AS r
+    WHERE r.build <= {{cell_build:UInt64}}
+    AND ((r.step = {DAY_S} AND r.time IN {_BEGINS.format(step=DAY_S, name="days")})
+      OR (r.step = {QUARTER_S} AND r.time IN {_BEGINS.format(step=QUARTER_S, name="quarters")}))
+    GROUP BY r.step, r.time)"""
+
+
+def _conditions(filters: Filters, of: str = "") -> tuple[list[str], dict[str, Any]]:
+    project = {} if filters.project is None else {"project": filters.project}
+    wanted: Mapping[str, Any] = {**filters.where, **project}
+    texts = [f"{of if name in PLACES else ''}{name} = {{cell_{name}:{_TYPES.get(name, 'String')}}}" for name in wanted]
+    return texts, {f"cell_{name}": value for name, value in wanted.items()}
+
+
+def _key(names: Sequence[str], timezone: str, of: str) -> str:
+    parts = [
+        compiled_expression(stretch(literal_column(f"{of}quarter"), name, timezone))
+        if step_s(name)
+        else f"{of if name in PLACES else ''}{name}"
+        for name in names
+    ]
+    return f"tuple({', '.join(parts) or repr('')})"
+
+
+def _distinct(outline: Outline, names: Sequence[str], timezone: str, filters: Filters) -> str:
+    """How many different requests there are in each group: of `reach_cells`, each row counts once for each key."""
+    conditions, _ = _conditions(filters, "kind.")
+    own = [text for text in conditions if text.startswith("kind.")]
+    rows = [text for text in conditions if not text.startswith("kind.")]
+    kinds = f"arrayFilter(kind -> {' AND '.join(own)}, kinds)" if own else "kinds"
+    keys = f"arrayJoin(arrayDistinct(arrayMap(kind -> {_key(names, timezone, 'kind.')}, {kinds})))"
+    none = "".join(f", 0 AS {name}" for name in outline.sums)
+    return f"SELECT {keys} AS key, task{none}, requests AS {outline.distinct}\nFROM reach_cells\nWHERE " + " AND ".join(
+        [_USED, *rows]
+    )
+
+
+def building(
+    metric: Metric, begins: Sequence[int], window: tuple[dt.datetime, dt.datetime]
+) -> tuple[str, dict[str, Any]]:
+    """Cells of some quarters of an hour from facts, one row for each place: a query to insert from.
+
+    Args:
+        metric: one of `ROLLED`.
+        begins: the quarters, in seconds since 1970.
+        window: in which all that it counts of their requests lies.
+    """
+    names = (QUARTER, f"{BUCKET}{QUARTER_S}", "project", *PLACES)
+    sql, values = asked(
+        metric.source, Filters(*window, None), names, "UTC", metric.sql, facts=True, quarters=Quarters(begins)
+    )
+    places = ", ".join(f"key.{position}" for position, _ in enumerate(PLACES, 4))
+    outline = Outline.of(metric)
+    return (
+        f"INSERT INTO {metric.name}_cells (step, time, build, {', '.join(_COLUMNS)}, {', '.join(outline.cells)})\n"
+        f"SELECT {QUARTER_S}, toDateTime(key.1, 'UTC'), {{build:UInt64}}, key.3, toDateTime(key.2, 'UTC'), {places}, "
+        f"{', '.join(outline.cells)}\nFROM (\n{sql}\n)",
+        values,
+    )
+
+
+_COLUMNS: Final = ("project", "quarter", *PLACES)
+
+
+def summing(metric: Metric) -> str:
+    """Cells of whole days from those of their quarters: a query to insert from, for `days` and `build`."""
+    outline = Outline.of(metric)
+    places = ", ".join(("project", *PLACES, *outline.groups))
+    return (
+        f"INSERT INTO {metric.name}_cells (step, time, build, quarter, {places}, {', '.join(outline.sums)})\n"
+        f"SELECT {DAY_S}, toStartOfDay(c.time) AS day, {{build:UInt64}}, toStartOfDay(c.quarter), {places}, "
+        + ", ".join(f"sum({name})" for name in outline.sums)
+        + f"\nFROM {metric.name}_cells AS c\nWHERE {OF_DAYS}\nGROUP BY day, toStartOfDay(c.quarter), {places}"
+    )
+
+
+OF_DAYS: Final = f"""(step, time, build) IN (SELECT r.step, r.time, max(r.build) FROM rollup_stretches AS r
+  WHERE r.step = {QUARTER_S} AND toStartOfDay(r.time) IN {{days:Array(DateTime('UTC'))}} GROUP BY r.step, r.time)"""
+"""Condition on cells: they are the newest of the quarters of `days`."""
+AMOUNTS: Final = frozenset(name for name in ROLLED if has_amounts(METRICS[name]))
+"""Metrics whose cells change with prices."""

@@ -1,0 +1,1 @@
+INSERT INTO rollup_changes SELECT arrayJoin({quarters:Array(DateTime('UTC'))}), now64(6)

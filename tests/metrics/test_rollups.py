@@ -1,0 +1,216 @@
+"""What rollups say is what facts and views say, cell for cell, whatever came in whichever order."""
+
+import datetime as dt
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.metrics.test_request_facts import DAY_S, NOW, History, same
+from tests.schema.rows import insert, label, price, select, span
+from thinkmeter.collector.jobs.requests import refresh_requests
+from thinkmeter.collector.jobs.rollups import refresh_rollups
+from thinkmeter.collector.jobs.settling import settle_calls
+from thinkmeter.schema.metrics.catalogue import METRICS
+from thinkmeter.schema.query import Filters
+from thinkmeter.schema.query.population import BUCKET, asked
+from thinkmeter.schema.query.rollups import AMOUNTS, PLACES, Covered, Outline, may_use_days, rolled
+from thinkmeter.schema.store.erasure import erase
+from thinkmeter.schema.store.retention import RetentionSettings, apply_retention
+from thinkmeter.schema.store.statement import statement
+from thinkmeter.schema.tables import CELLS, ROLLED
+
+STATE = ("rollup_changes", "rollup_stretches", *CELLS)
+OLD = NOW - dt.timedelta(days=2)
+SPLITS = (
+    (),
+    ("task",),
+    ("model",),
+    ("tier", "environment"),
+    ("day",),
+    (f"{BUCKET}900",),
+    (f"{BUCKET}10800", "task"),
+    ("provider",),
+)
+WHERE: tuple[Mapping[str, str | int], ...] = (
+    {},
+    {},
+    {"task": "sql"},
+    {"environment": "prod"},
+    {"model": "acme-mini", "tier": 1},
+)
+
+
+def covered(
+    client: Client, metric: str, filters: Filters, by: tuple[str, ...], timezone: str = "UTC"
+) -> Covered | None:
+    asked_of = {
+        "since": filters.since,
+        "until": filters.until,
+        "amounts": metric in AMOUNTS,
+        "calls": METRICS[metric].source == "calls",
+        "days": may_use_days(by, timezone),
+    }
+    found = client.query(statement("thinkmeter.schema.query", "covered"), parameters=asked_of)
+    return Covered.by([(step, begin, build) for step, begin, build in found.result_rows])
+
+
+def cells(client: Client, sql: str, values: Mapping[str, Any], groups: tuple[str, ...]) -> dict[Any, dict[str, Any]]:
+    found = {}
+    for row in client.query(sql, parameters=dict(values)).named_results():
+        key = tuple(repr(row.pop(name)) for name in ("key", *groups))
+        assert key not in found
+        found[key] = row
+    return found
+
+
+def assert_same(
+    client: Client, metric: str, filters: Filters, by: tuple[str, ...], timezone: str = "UTC", *, views: bool = False
+) -> int:
+    """Cells of rollups and facts, and of the views, which take long; how many stretches rollups answered."""
+    chosen, groups = METRICS[metric], Outline.of(METRICS[metric]).groups
+    facts = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=True), groups)
+    said = (metric, filters, by, timezone)
+    if views:
+        wanted = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=False), groups)
+        assert facts.keys() == wanted.keys(), said
+        assert all(same(facts[key], wanted[key]) for key in facts), said
+    parts = covered(client, metric, filters, by, timezone)
+    if parts is None:
+        return 0
+    rollups = cells(client, *rolled(chosen, filters, by, timezone, parts), groups)
+    assert rollups.keys() == facts.keys(), (said, parts)
+    for key in facts:
+        assert same(rollups[key], facts[key]), (said, parts, key, rollups[key], facts[key])
+    return len(parts.days) + len(parts.quarters)
+
+
+def windows(chance: random.Random) -> tuple[dt.datetime, dt.datetime]:
+    """On the boundaries of quarters and days, off them, and so wide that all lies in it."""
+    quarter = NOW - (NOW - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) % dt.timedelta(minutes=15)
+    kind = chance.randint(0, 2)
+    if kind == 0:
+        return NOW - dt.timedelta(days=40), NOW + dt.timedelta(days=3)
+    since = (NOW if kind == 1 else quarter) - dt.timedelta(minutes=15 * chance.randint(1, 400))
+    return since, since + dt.timedelta(minutes=15 * chance.randint(1, 200), microseconds=chance.choice((0, 1, -1)))
+
+
+def check(client: Client, chance: random.Random, count: int) -> int:
+    used = 0
+    for metric in chance.sample(ROLLED, count):
+        allowed = [by for by in SPLITS if all(name.startswith(BUCKET) or name in METRICS[metric].by for name in by)]
+        timezone = chance.choice(("UTC", "Asia/Kathmandu", "America/New_York"))
+        filters = Filters(*windows(chance), chance.choice(("default", None)), chance.choice(WHERE))
+        views = chance.random() < 0.3
+        used += assert_same(client, metric, filters, chance.choice(allowed), timezone, views=views)
+    return used
+
+
+def run(client: Client, seed: int, steps: int, count: int) -> int:
+    """Any history, with questions in between, since readers must not see what is stale; how much rollups answered."""
+    for table in ("spans", "call_facts", "verdicts", "labels", "prices", "request_facts", "request_progress", *STATE):
+        client.command(f"TRUNCATE TABLE {table}")
+    apply_retention(client, RetentionSettings())
+    chance, used = random.Random(seed), 0
+    history = History(client, chance)
+    history.calls()
+    for _ in range(steps):
+        history.anything()()
+        settle_calls(client)
+        refresh_requests(client, budget_s=None)
+        if chance.random() < 0.6:
+            refresh_rollups(client, budget_s=None, kept_s=chance.choice((0, 600)))
+        if chance.random() < 0.1:
+            erase(client, "request", f"r{chance.randint(1, 12)}", project="default")
+            refresh_requests(client, budget_s=None)
+        used += check(client, chance, 1)
+    refresh_rollups(client, budget_s=None, kept_s=0)
+    used += check(client, chance, count)
+    if chance.random() < 0.3:
+        cut = history.retention()
+        for table in STATE:
+            client.command(f"OPTIMIZE TABLE {table} FINAL")
+        if not cut:
+            used += check(client, chance, 2)
+    return used
+
+
+@settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32))
+def test_rollups_say_what_facts_and_views_say_after_any_history(client: Client, seed: int) -> None:
+    assert run(client, seed, steps=2, count=3)
+
+
+@pytest.mark.stress
+def test_rollups_say_what_facts_and_views_say_after_many_histories(client: Client) -> None:
+    first = random.SystemRandom().randrange(2**32)
+    print(f"seed {first}")
+    assert sum(run(client, seed, steps=6, count=4) for seed in range(first, first + 100))
+
+
+def test_cells_have_the_columns_of_their_metrics(client: Client) -> None:
+    sql = (
+        "SELECT table, groupArray(name) AS names FROM system.columns WHERE database = currentDatabase() GROUP BY table"
+    )
+    found = {row["table"]: row["names"] for row in select(client, sql)}
+    for name in ROLLED:
+        outline = Outline.of(METRICS[name])
+        own = [
+            column
+            for column in found[f"{name}_cells"]
+            if column not in ("step", "time", "build", "project", "quarter", *PLACES)
+        ]
+        assert own == [column for column in outline.columns if column != outline.distinct]
+
+
+def test_a_stretch_is_read_only_while_nothing_came_to_its_requests(client: Client) -> None:
+    calls = [span(time=OLD, request_id="a", tier=1, input_tokens=9, output_tokens=9, thinking_tokens=4)]
+    insert(client, "spans", calls)
+    insert(client, "prices", [price()])
+    refresh_requests(client, budget_s=None)
+    filters = Filters(OLD - dt.timedelta(days=3), NOW)
+
+    def used(metric: str) -> int:
+        return assert_same(client, metric, filters, ("task",))
+
+    assert [used("ttr"), used("cost")] == [0, 0]
+    assert refresh_rollups(client) == 2  # a quarter and its day
+    assert refresh_rollups(client) == 0
+    assert [used("ttr"), used("cost")] == [1, 1]
+    # other prices change amounts and nothing else
+    insert(client, "prices", [price(recorded=NOW, thinking_per_mtok_usd=9.0)])
+    assert [used("ttr"), used("cost")] == [1, 0]
+    assert refresh_rollups(client) == 2
+    assert [used("ttr"), used("cost")] == [1, 1]
+    insert(client, "labels", [label("a", True)])
+    refresh_requests(client, budget_s=None)
+    assert [used("ttr"), used("cpq")] == [0, 0]
+    assert refresh_rollups(client) == 2
+    assert [used("ttr"), used("cpq")] == [1, 1]
+    # a late call lets the request begin a quarter of an hour earlier
+    earlier = OLD - dt.timedelta(minutes=15)
+    insert(client, "spans", [span(time=earlier, request_id="a", tier=1, output_tokens=9, thinking_tokens=7)])
+    refresh_requests(client, budget_s=None)
+    assert [used("ttr"), used("cost")] == [0, 0]
+    assert refresh_rollups(client, kept_s=0) >= 3
+    assert [used("ttr"), used("cost")] == [1, 1]
+    erase(client, "request", "a", project="default")
+    assert [used("ttr"), used("cost")] == [0, 0]
+    refresh_rollups(client, kept_s=0)
+    assert select(client, "SELECT count() AS cells FROM ttr_cells") == [{"cells": 0}]
+
+
+def test_a_quarter_with_an_open_request_is_not_counted_yet(client: Client) -> None:
+    long_ns = 3 * DAY_S * 10**9
+    insert(
+        client,
+        "spans",
+        [span(time=OLD, request_id="a", tier=1, output_tokens=9, thinking_tokens=4, duration_ns=long_ns)],
+    )
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client) == 0
+    assert assert_same(client, "ttr", Filters(OLD - dt.timedelta(days=3), NOW), ()) == 0
