@@ -17,6 +17,7 @@ from thinkmeter.alerts.states import metric_firing, metric_resolved
 from thinkmeter.schema.alerting.records import RUNAWAY, AlertEvent, metric_key
 from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.logs import event
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query.filters import dimensions
 from thinkmeter.schema.query.reader import Reader
@@ -104,10 +105,10 @@ class Watcher:
             self._term = 0  # whether they are stored is known to the store alone
             raise
         self._forget_absent(now)
-        for event in events:
-            alert = (event.project, event.rule, _group(event))
-            if event.state == "firing":
-                self._open[alert] = event
+        for fresh in events:
+            alert = (fresh.project, fresh.rule, _group(fresh))
+            if fresh.state == "firing":
+                self._open[alert] = fresh
             else:
                 del self._open[alert]
         return len(events)
@@ -159,7 +160,12 @@ class Watcher:
     def _complain(self, errors: dict[str, str]) -> None:
         for rule, error in errors.items():
             if self.errors.get(rule) != error:
-                log.warning("alert rule %r cannot be judged: %s", rule, error)
+                log.warning(
+                    "alert rule %r cannot be judged: %s",
+                    rule,
+                    error,
+                    extra=event("alerts.rule_unjudged", rule=rule, reason=error),
+                )
         self.errors = errors
 
 

@@ -45,7 +45,7 @@ def telling(place: str, call: ast.Call) -> tuple[ast.expr, ast.Call] | None:
         assert isinstance(made, ast.Call), f"{place} has no event"
         return made.args[0], made
     called = call.func
-    if isinstance(called, ast.Attribute) and called.attr == "_complain":
+    if isinstance(called, ast.Attribute) and called.attr == "_complain" and len(call.args) == 3:
         return call.args[1], call
     tells = isinstance(called, ast.Name) and called.id == "tell" and len(call.args) == 2
     return (call.args[0], call) if tells else None
