@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from genai_prices import Usage, calc_price
+from scipy.stats import t as student
 
 Z_95 = 1.959963984540054
 MIN_LABELS = 30
@@ -272,11 +273,24 @@ def bands(draws: Sequence[float]) -> tuple[Band, Band]:
     return Band(at(0.025 - error), at(0.025 + error)), Band(at(0.975 - error), at(0.975 + error))
 
 
-def resampled_means(values: Sequence[float], seed: int) -> list[float]:
-    """Means of resamples with replacement."""
+def mean_bands(values: Sequence[float], seed: int) -> tuple[Band, Band]:
+    """For the bounds of a mean: bootstrap-t, widened by Student over normal, and no narrower than percentile."""
     source = np.random.default_rng(seed)
     data = np.asarray(values, dtype=float)
-    return [float(data[source.integers(len(data), size=len(data))].mean()) for _ in range(OWN_DRAWS)]
+    n, mean = len(data), float(data.mean())
+    drawn = [data[source.integers(n, size=n)] for _ in range(OWN_DRAWS)]
+    percentile = bands([float(one.mean()) for one in drawn])
+    if data.std() == 0:
+        return percentile
+    measured = [(float(one.mean()) - mean) / float(one.std()) for one in drawn if one.std() > 0]
+    error = float(data.std(ddof=1)) * float(student.ppf(0.975, n - 1)) / Z_95
+    least, most = bands(measured)
+    low = Band(*(max(mean - error * end, 0.0) for end in (most.most, most.least)))
+    high = Band(*(mean - error * end for end in (least.most, least.least)))
+    return (
+        Band(min(low.least, percentile[0].least), min(low.most, percentile[0].most)),
+        Band(max(high.least, percentile[1].least), max(high.most, percentile[1].most)),
+    )
 
 
 # --- the metrics ---------------------------------------------------------------------------------
@@ -297,7 +311,7 @@ class Ttr:
 def ttr(requests: Sequence[Request]) -> Ttr:
     """Thinking tokens per request, over those whose thinking is wholly known."""
     known = [float(t) for r in requests if (t := r.thinking_tokens) is not None]
-    low, high = bands(resampled_means(known, seed=1))
+    low, high = mean_bands(known, seed=1)
     return Ttr(
         len(known),
         sum(known) / len(known),
