@@ -171,6 +171,9 @@ CREATE TABLE IF NOT EXISTS cost_cells (
   task LowCardinality(String),
   calls UInt64,
   answer_calls UInt64,
+  weighted_calls Float64,
+  sampled_calls UInt64,
+  seen_usd Float64,
   total_usd Float64,
   verifier_usd Float64,
   router_usd Float64,
@@ -182,11 +185,11 @@ CREATE TABLE IF NOT EXISTS cost_cells (
   unpriced_calls UInt64,
   unknown_calls UInt64,
   reported_calls UInt64,
-  tokens Int64,
-  unpriced_tokens Int64,
-  input_tokens_sum Int64,
-  output_tokens_sum Int64,
-  thinking_tokens_sum Int64
+  tokens Float64,
+  unpriced_tokens Float64,
+  input_tokens_sum Float64,
+  output_tokens_sum Float64,
+  thinking_tokens_sum Float64
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(time)

@@ -39,6 +39,8 @@ from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
 
+ROLLUPS_FROM: Final = 200_000
+"""Requests that are counted one by one in the time that it takes to plan a question to rollups."""
 CURVE_STEPS_S: Final = (60, 300, 900, 3_600, 10_800, 21_600, 86_400)
 CURVE_POINTS: Final = 100
 """A curve has about as many points at most, unless a day is too short for that."""
@@ -53,6 +55,12 @@ class _Settings:
     timezone: str
     facts_from: dt.datetime | None
     """From when on `request_facts` says all; None where it was not made by the rules of now."""
+    facts_per_s: float
+    """Its rows, about, for each second between the first and the last."""
+
+    def facts_of(self, filters: Filters) -> float:
+        """About how many rows of `request_facts` the window has."""
+        return self.facts_per_s * (filters.until - filters.since).total_seconds()
 
     def has_facts(self, filters: Filters, by: Iterable[str] = (), source: Source = "requests", sql: str = "") -> bool:
         """Whether `request_facts` can answer for the window, the filters, the groups and the query."""
@@ -64,14 +72,19 @@ class _Settings:
 class Reader:
     """Reads the store and changes nothing in it; a context manager, for one thread at a time."""
 
-    def __init__(self, address: StoreAddress) -> None:
+    def __init__(self, address: StoreAddress, *, rollups_from: int = ROLLUPS_FROM) -> None:
         """Connect.
+
+        Args:
+            address: of the store.
+            rollups_from: of how many requests in a window on rollups answer.
 
         Raises:
             ThinkmeterError: wrong credentials or database.
             RetryableError: the store does not answer.
         """
         self._address = address
+        self._rollups_from = rollups_from
         self._client = connect(address, read_only=True)
 
     def close(self) -> None:
@@ -237,9 +250,10 @@ class Reader:
 
     def _settings(self) -> _Settings:
         [row] = self._query(statement(__package__, "settings"), {}).result_rows
-        as_of, policies, timezone, rules, (made_by, whole_from) = row
+        as_of, policies, timezone, rules, (made_by, whole_from), (facts, first, last) = row
         facts_from = whole_from.astimezone(dt.UTC) if made_by == rules else None
-        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC", facts_from)
+        facts_per_s = facts / max((last - first).total_seconds(), 1.0)
+        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC", facts_from, facts_per_s)
 
     def _rows(
         self,
@@ -302,7 +316,7 @@ class Reader:
 
     def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings) -> Covered | None:
         """Which parts of a window rollups answer; None where they answer nothing of it."""
-        if not may_use_rollups(metric, filters, names):
+        if settings.facts_of(filters) < self._rollups_from or not may_use_rollups(metric, filters, names):
             return None
         asked_of = {
             "since": filters.since,
