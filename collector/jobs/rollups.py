@@ -9,7 +9,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.schema.metrics.catalogue import METRICS
-from thinkmeter.schema.query.rollups import DAY_S, OF_DAYS, QUARTER_S, building, summing
+from thinkmeter.schema.query.rollups import DAY_S, OF_DAYS, QUARTER_S, ROLLUPS_FROM, building, summing
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import CELLS, ROLLED
 
@@ -28,7 +28,9 @@ _NS: Final = 10**9
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def refresh_rollups(client: Client, *, budget_s: float | None = BUDGET_S, kept_s: float = KEPT_S) -> int:
+def refresh_rollups(
+    client: Client, *, rollups_from: int = ROLLUPS_FROM, budget_s: float | None = BUDGET_S, kept_s: float = KEPT_S
+) -> int:
     """Count stretches anew that something came to, or whose prices are others, the newest day first.
 
     Can be repeated and cut off anywhere: a stretch is read by its newest build, which is written down last. Until then,
@@ -36,12 +38,16 @@ def refresh_rollups(client: Client, *, budget_s: float | None = BUDGET_S, kept_s
 
     Args:
         client: of the store.
+        rollups_from: of how many requests in all on it is worth it.
         budget_s: after which no further day is begun; None: until all is done.
         kept_s: how long replaced cells stay.
 
     Returns:
         How many stretches were made.
     """
+    [(requests,)] = client.query("SELECT count() FROM request_facts").result_rows
+    if requests < rollups_from:
+        return 0
     work = client.query(_sql("rollups_work"), tz_mode="aware").result_rows
     began, made = time.monotonic(), 0
 

@@ -33,14 +33,12 @@ from thinkmeter.schema.query.results import (
     Runaways,
     ThinkingPoint,
 )
-from thinkmeter.schema.query.rollups import AMOUNTS, Covered, may_use_days, may_use_rollups, rolled
+from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, Covered, may_use_days, may_use_rollups, rolled
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
 
-ROLLUPS_FROM: Final = 200_000
-"""Requests that are counted one by one in the time that it takes to plan a question to rollups."""
 CURVE_STEPS_S: Final = (60, 300, 900, 3_600, 10_800, 21_600, 86_400)
 CURVE_POINTS: Final = 100
 """A curve has about as many points at most, unless a day is too short for that."""

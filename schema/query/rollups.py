@@ -18,6 +18,8 @@ from thinkmeter.schema.tables import ROLLED
 PLACES: Final = ("environment", "model", "tier", "provider")
 """By what cells are told apart beside stretch, quarter, project and what the metric itself groups by, `task` always."""
 QUARTER_S: Final = 900
+ROLLUPS_FROM: Final = 200_000
+"""Requests of a window that are counted one by one in the time that it takes to plan a question to rollups."""
 DAY_S: Final = 86_400
 MANY: Final = 4_000
 """Quarters without cells, from which on it is not worth looking for those that have some."""

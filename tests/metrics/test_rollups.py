@@ -16,9 +16,10 @@ from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.metrics.catalogue import METRICS
-from thinkmeter.schema.query import Filters
+from thinkmeter.schema.query import Filters, Reader
 from thinkmeter.schema.query.population import BUCKET, asked
 from thinkmeter.schema.query.rollups import AMOUNTS, PLACES, Covered, Outline, may_use_days, rolled
+from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.erasure import erase
 from thinkmeter.schema.store.retention import RetentionSettings, apply_retention
 from thinkmeter.schema.store.statement import statement
@@ -123,12 +124,12 @@ def run(client: Client, seed: int, steps: int, count: int) -> int:
         settle_calls(client)
         refresh_requests(client, budget_s=None)
         if chance.random() < 0.6:
-            refresh_rollups(client, budget_s=None, kept_s=chance.choice((0, 600)))
+            refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=chance.choice((0, 600)))
         if chance.random() < 0.1:
             erase(client, "request", f"r{chance.randint(1, 12)}", project="default")
             refresh_requests(client, budget_s=None)
         used += check(client, chance, 1)
-    refresh_rollups(client, budget_s=None, kept_s=0)
+    refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=0)
     used += check(client, chance, count)
     if chance.random() < 0.3:
         cut = history.retention()
@@ -185,29 +186,29 @@ def test_a_stretch_is_read_only_while_nothing_came_to_its_requests(client: Clien
         return assert_same(client, metric, filters, ("task",))
 
     assert [used("ttr"), used("cost")] == [0, 0]
-    assert refresh_rollups(client) == 2  # a quarter and its day
-    assert refresh_rollups(client) == 0
+    assert refresh_rollups(client, rollups_from=0) == 2  # a quarter and its day
+    assert refresh_rollups(client, rollups_from=0) == 0
     assert [used("ttr"), used("cost")] == [1, 1]
     # other prices change amounts and nothing else
     insert(client, "prices", [price(recorded=NOW, thinking_per_mtok_usd=9.0)])
     assert [used("ttr"), used("cost")] == [1, 0]
-    assert refresh_rollups(client) == 2
+    assert refresh_rollups(client, rollups_from=0) == 2
     assert [used("ttr"), used("cost")] == [1, 1]
     insert(client, "labels", [label("a", True)])
     refresh_requests(client, budget_s=None)
     assert [used("ttr"), used("cpq")] == [0, 0]
-    assert refresh_rollups(client) == 2
+    assert refresh_rollups(client, rollups_from=0) == 2
     assert [used("ttr"), used("cpq")] == [1, 1]
     # a late call lets the request begin a quarter of an hour earlier
     earlier = OLD - dt.timedelta(minutes=15)
     insert(client, "spans", [span(time=earlier, request_id="a", tier=1, output_tokens=9, thinking_tokens=7)])
     refresh_requests(client, budget_s=None)
     assert [used("ttr"), used("cost")] == [0, 0]
-    assert refresh_rollups(client, kept_s=0) >= 3
+    assert refresh_rollups(client, rollups_from=0, kept_s=0) >= 3
     assert [used("ttr"), used("cost")] == [1, 1]
     erase(client, "request", "a", project="default")
     assert [used("ttr"), used("cost")] == [0, 0]
-    refresh_rollups(client, kept_s=0)
+    refresh_rollups(client, rollups_from=0, kept_s=0)
     assert select(client, "SELECT count() AS cells FROM ttr_cells") == [{"cells": 0}]
 
 
@@ -219,5 +220,20 @@ def test_a_quarter_with_an_open_request_is_not_counted_yet(client: Client) -> No
         [span(time=OLD, request_id="a", tier=1, output_tokens=9, thinking_tokens=4, duration_ns=long_ns)],
     )
     refresh_requests(client, budget_s=None)
-    assert refresh_rollups(client) == 0
+    assert refresh_rollups(client, rollups_from=0) == 0
     assert assert_same(client, "ttr", Filters(OLD - dt.timedelta(days=3), NOW), ()) == 0
+
+
+def test_rollups_are_for_stores_and_windows_with_many_requests(database: StoreAddress, client: Client) -> None:
+    insert(client, "spans", [span(time=OLD, request_id="a", tier=1, output_tokens=9, thinking_tokens=4)])
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client) == 0
+    assert refresh_rollups(client, rollups_from=1) == 2
+    client.command("TRUNCATE TABLE request_facts")  # so that it shows who answers
+
+    def requests(rollups_from: int) -> int:
+        with Reader(database, rollups_from=rollups_from) as reader:
+            report = reader.report("ttr", since=OLD - dt.timedelta(days=1), until=NOW)
+            return sum(row.detail["requests"] for row in report.rows)
+
+    assert (requests(0), requests(1)) == (1, 0)

@@ -120,12 +120,17 @@ def test_caps_come_from_the_environment_too(provider: ProviderServer, monkeypatc
 THOUGHT = "x" * 400  # about a hundred tokens
 
 
+def shown(chunks: list[Any]) -> str:
+    """What a stream gave, without the headers that Gemini's client keeps, in which the time of day stands."""
+    return repr([getattr(chunk, "candidates", chunk) for chunk in chunks])
+
+
 def thinking_events(case: str) -> list[dict[str, Any]]:
     if case == "chat":
         thoughts = [chat_chunk({"content": None, "reasoning_content": THOUGHT})] * 10
-        return [*thoughts, chat_chunk({"content": "forty-two"}), chat_chunk({}, "stop")]
+        return [*thoughts, chat_chunk({"content": "42"}), chat_chunk({}, "stop")]
     if case == "gemini":
-        return [gemini_chunk([{"text": THOUGHT, "thought": True}])] * 10 + [gemini_chunk([{"text": "forty-two"}], "STOP")]
+        return [gemini_chunk([{"text": THOUGHT, "thought": True}])] * 10 + [gemini_chunk([{"text": "42"}], "STOP")]
     head, start, delta, *rest = messages_events(Told())
     delta = {**delta, "delta": {"type": "thinking_delta", "thinking": THOUGHT}}
     return [head, start, *[delta] * 10, *rest]
@@ -153,7 +158,7 @@ def test_a_stream_that_shows_its_thinking_is_ended_at_the_cap(provider: Provider
     provider.stream(thinking_events(case), done=case == "chat")
     with capture(max_thinking_tokens=350, on_exceed="clamp") as captured:
         chunks = list(stream(case, provider.port))
-        assert "forty-two" not in repr(chunks)
+        assert "42" not in shown(chunks)
         assert 4 <= len(chunks) <= 8
         assert captured.call[names.RESPONSE_FINISH_REASONS] == (guard.STOPPED,)
         assert names.ERROR_TYPE not in captured.call
@@ -178,7 +183,7 @@ def test_it_warns_once_and_goes_on_otherwise(
 ) -> None:
     provider.stream(thinking_events(case), done=case == "chat")
     with capture(max_thinking_tokens=350) as captured:
-        assert "forty-two" in repr(list(stream(case, provider.port)))
+        assert "42" in shown(list(stream(case, provider.port)))
     assert caplog.text.count("shows more thinking than the cap of 350") == 1
     assert guard.STOPPED not in captured.call[names.RESPONSE_FINISH_REASONS]
 
