@@ -158,14 +158,6 @@ def otel_genai() -> Switch:
     return instrumentors(OpenAIInstrumentor(), AnthropicInstrumentor())
 
 
-def openllmetry() -> Switch:
-    """Traceloop's."""
-    from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
-    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
-
-    return instrumentors(OpenAIInstrumentor(), AnthropicInstrumentor())
-
-
 def openinference() -> Switch:
     """Arize's."""
     from openinference.instrumentation.anthropic import AnthropicInstrumentor
@@ -174,7 +166,8 @@ def openinference() -> Switch:
     return instrumentors(OpenAIInstrumentor(), AnthropicInstrumentor())
 
 
-ARMS = {arm.__name__: arm for arm in (span_alone, thinkmeter, otel_genai, openllmetry, openinference)}
+ARMS = {arm.__name__: arm for arm in (span_alone, thinkmeter, otel_genai, openinference)}
+"""OpenLLMetry is none of them: once switched on, it cannot be switched off whole."""
 
 
 def block(call: Callable[[], None]) -> float:
