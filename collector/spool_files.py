@@ -1,7 +1,6 @@
 """The files of the spool: a segment that is written, one that is closed, and the directory that they lie in."""
 
 import dataclasses
-import fcntl
 import logging
 import os
 import re
@@ -15,6 +14,7 @@ from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
+from thinkmeter.schema.store.hold import hold
 
 log = logging.getLogger(__name__)
 
@@ -185,19 +185,7 @@ def take_hold(directory: Path) -> IO[str]:
         raise ThinkmeterError(
             f"the spool directory {directory} cannot be used: {error.strerror}; name another with --data"
         ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise ThinkmeterError(
-            f"the spool {directory} is in use by process {owner}; stop that collector or name another with --data"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+    return hold(lock, f"the spool {directory}", "collector")
 
 
 def sync_directory(directory: Path) -> None:

@@ -136,9 +136,11 @@ def _ratio(sampler: object) -> float | None:
 
 def _watchers(provider: TracerProvider) -> "Watchers | None":
     """Those of a provider of the OpenTelemetry SDK; None: of another, of which that is not known."""
+    if not hasattr(provider, "_active_span_processor"):
+        return None
     from thinkmeter.sdk.start import Watchers
 
-    return Watchers(provider) if hasattr(provider, "_active_span_processor") else None
+    return Watchers(provider)
 
 
 _active: Runtime | None = None

@@ -1,7 +1,6 @@
 """The embedded store: ClickHouse as a child process on loopback, owned by whoever started it."""
 
 import dataclasses
-import fcntl
 import json
 import os
 import secrets
@@ -20,6 +19,7 @@ from xml.sax.saxutils import escape
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.backup import FOLDER
 from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress
+from thinkmeter.schema.store.hold import hold
 
 USER = "thinkmeter"
 START_TIMEOUT_S = 30.0
@@ -196,19 +196,7 @@ def _lock(data_dir: Path) -> IO[str]:
         raise ThinkmeterError(
             f"the data directory {data_dir} cannot be written: {error.strerror}; name another with --data"
         ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise ThinkmeterError(
-            f"the data directory {data_dir} is in use by process {owner}; stop that one or name another with --data"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+    return hold(lock, f"the data directory {data_dir}", "one")
 
 
 def _free_port(port: int) -> int:
