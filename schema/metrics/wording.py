@@ -72,6 +72,17 @@ def value(metric: Metric, number: float | None) -> str:
     return forms.get(metric.name, rate)(number)
 
 
+def part(metric: Metric, field: str, number: float | None) -> str:
+    """A number of a report: its value, or one of its details in the form that its name tells."""
+    if number is None:
+        return NOTHING
+    if field == "value" or (metric.name in ("ttr", "latency") and field.startswith("p")):
+        return value(metric, number)
+    forms = {"_usd": usd, "_share": rate, "_tokens": tokens, "_ms": milliseconds}
+    form = next((form for end, form in forms.items() if field.endswith(end)), None)
+    return f"{number:,.4g}" if form is None else form(number)
+
+
 def interval(metric: Metric, low: float | None, high: float | None) -> str:
     """Both ends of an interval: `$0.0310 to $0.0580`; one end, where the other is nowhere."""
     if low is None and high is None:

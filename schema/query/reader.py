@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from clickhouse_connect.driver.query import QueryResult
 from sqlalchemy import select, tuple_
 
+from thinkmeter.schema.alerting.records import RuleReading, Silence
 from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric, Source
@@ -28,12 +29,14 @@ from thinkmeter.schema.query.results import (
     CostPoint,
     Freshness,
     RequestRecord,
+    RollupState,
     Row,
     Runaway,
     Runaways,
     ThinkingPoint,
 )
 from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, Covered, may_use_days, may_use_rollups, rolled
+from thinkmeter.schema.query.rule_alerts import RuleAlert, RuleAlerts, Telling
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
@@ -138,17 +141,17 @@ class Reader:
         return Report(chosen, since, until, settings.as_of, tuple(rows), note)
 
     def thinking_quantiles_over_time(
-        self, filters: Filters, *, by: str | None = None, step_s: int | None = None
+        self, filters: Filters, *, by: str | Iterable[str] | None = None, step_s: int | None = None
     ) -> list[ThinkingPoint]:
         """Curve of TTR: one point a stretch of time (and value of `by`) with settled requests whose thinking is known.
 
         Args:
             filters: which requests.
-            by: a curve for each value, such as `task`; None for one of all.
+            by: a curve for each value, such as `task`, or for each of several together; None for one of all.
             step_s: length of a stretch in seconds; None for one that gives up to `CURVE_POINTS`.
         """
         step_s, settings = step_s or curve_step_s(filters), self._settings()
-        names = (f"{BUCKET}{step_s}", *([by] if by else []))
+        names = (f"{BUCKET}{step_s}", *_split(by))
         points = []
         for key, cells in self._groups(METRICS["ttr"], filters, names, settings):
             known = cells.where(cells["settled"].astype(bool) & (cells["tokens"] >= 0))
@@ -224,6 +227,24 @@ class Reader:
         found = [Runaway(*row) for row in self._query(sql, values).result_rows]
         return Runaways(found, self._judged_until())
 
+    def rule_alerts(self, filters: Filters, limit: int = 100) -> RuleAlerts:
+        """What rules on metrics see, which alerts of theirs fire, and which did in the window.
+
+        Args:
+            filters: of the project and the task class; a rule knows no other of its groups.
+            limit: of readings and of alerts.
+        """
+        asked_of = {"project": filters.project or "", "task": filters.where.get("task", ""), "most": limit}
+        readings = self._query(statement(__package__, "rule_readings"), asked_of)
+        window = {"since": filters.since, "until": filters.until}
+        alerts = self._query(statement(__package__, "rule_alerts"), {**asked_of, **window})
+        silences = self._query(statement("thinkmeter.schema.alerting", "silences"), {"now": dt.datetime.now(dt.UTC)})
+        return RuleAlerts(
+            [RuleReading(*row) for row in _row_by_row(readings)],
+            [RuleAlert(*(*row[:-1], [Telling(*one) for one in row[-1]])) for row in _row_by_row(alerts)],
+            [Silence(*row) for row in _row_by_row(silences)],
+        )
+
     def values(self, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:
         """Projects, environments, task classes and models of the calls in a window, by the name of their filter."""
         filters, settings = Filters(since, until, None), self._settings()
@@ -237,6 +258,11 @@ class Reader:
         """How current what this reader shows is."""
         [row] = self._query(statement(__package__, "freshness"), {}).result_rows
         return Freshness(*row)
+
+    def rollups(self) -> RollupState:
+        """How far rollups are."""
+        [(requests, quarters, waiting, since)] = self._query(statement(__package__, "rollup_state"), {}).result_rows
+        return RollupState(requests >= self._rollups_from, requests, quarters, waiting, since)
 
     def policies(self) -> Policies:
         """The policies that hold, as the configuration last gave them to the store."""
@@ -367,6 +393,10 @@ class _Told:
             begun = dt.datetime.fromtimestamp(part, self.zone)
             return begun.date().isoformat() if self.name == "day" else begun.isoformat().replace("+00:00", "Z")
         return None if part == "" else part
+
+
+def _row_by_row(found: QueryResult) -> list[tuple[Any, ...]]:
+    return list(zip(*found.result_columns, strict=True))
 
 
 def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:
