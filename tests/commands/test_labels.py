@@ -113,7 +113,7 @@ def test_a_labeler_who_changes_their_mind_is_heard(run: Run, store_url: str, cli
     assert say({**dana, "correct": True}, dated) == "2 labels imported"
     assert say({**dana, "correct": False}, dated) == "1 label imported, 1 known already"
     assert say({**dana, "correct": False}) == "0 labels imported, 1 known already"
-    assert say({**dana, "correct": True}) == "1 labels imported"
+    assert say({**dana, "correct": True}) == "1 label imported"
     assert select(client, "SELECT request_id, correct FROM requests ORDER BY request_id") == [
         {"request_id": "r1", "correct": True},
         {"request_id": "r2", "correct": True},

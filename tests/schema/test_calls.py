@@ -89,6 +89,21 @@ def test_attempts_count_up_when_the_tier_changes(client: Client) -> None:
     assert select(client, "SELECT attempt FROM calls WHERE role = 'verifier'") == [{"attempt": 1}]
 
 
+def test_a_call_of_unknown_tier_belongs_to_the_attempt_around_it(client: Client) -> None:
+    embeddings = [span(request_id="r", operation="embeddings", at_s=at_s) for at_s in (0, 1.5, 2.5, 5)]
+    answers = [span(request_id="r", tier=tier, at_s=at_s) for tier, at_s in ((1, 1), (1, 2), (3, 3), (3, 4))]
+    assert [(c["tier"], c["attempt"]) for c in calls(client, *embeddings, *answers)] == [
+        (None, 1),
+        (1, 1),
+        (None, 1),
+        (1, 1),
+        (None, 1),
+        (3, 2),
+        (3, 2),
+        (None, 2),
+    ]
+
+
 def test_a_cycle_of_parents_ends(client: Client) -> None:
     one = span(span_class="other")
     two = inside(one, span_class="other")
