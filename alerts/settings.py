@@ -1,6 +1,7 @@
 """`[alerts]` of the configuration: which channels there are, which rules, how patient they are."""
 
 import datetime as dt
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -125,10 +126,7 @@ class RuleSettings(_Section):
     """`[[alerts.rules]]`: what is watched and who is told."""
 
     name: Annotated[str, Field(min_length=1)]
-    metric: Literal[
-        "runaways", "cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "quota", "forecast",
-        "coverage", "latency", "routing", "reflection", "accuracy",
-    ]  # fmt: skip
+    metric: str
     """`runaways` judges single requests by the policy of their task class; any other is compared with a limit."""
     field: str = "value"
     """Which number of the metric's report: `value`, or one of its details."""
@@ -151,6 +149,17 @@ class RuleSettings(_Section):
     """How long the condition has to hold before it fires."""
     channels: tuple[str, ...] | None = None
     """Who is told; absent: every channel."""
+
+    @field_validator("metric")
+    @classmethod
+    def _there_is_one(cls, name: str) -> str:
+        from thinkmeter.schema.metrics.catalogue import METRICS  # numpy with it, which few configurations need
+
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"there is no metric {name!r}, only {', '.join(METRICS)}{meant}")
+        return name
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

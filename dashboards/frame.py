@@ -10,6 +10,7 @@ from thinkmeter.dashboards.views import (
     alerts,
     budget,
     cost,
+    metrics,
     overview,
     request,
     requests,
@@ -27,6 +28,7 @@ REPORTS: Final = (
     ("Verifier", "fact_check", verifier.draw),
     ("Budget", "savings", budget.draw),
     ("Review", "event_note", review.draw),
+    ("Metrics", "monitoring", metrics.draw),
 )
 """Pages of their own beside the five that link to each other: title, icon, and what draws it."""
 

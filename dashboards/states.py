@@ -134,10 +134,15 @@ def behind() -> None:
         until = wording.clock(freshness.shown_until, zone(), now=reading.now())
         place.warning(
             f"Shown is what came in until **{until}**, {wording.lag(freshness.lag_s)} ago. "
-            f"{wording.count(freshness.waiting_spans)} spans that came in since are not counted yet: do the jobs run "
+            f"{_waiting(freshness)} that came in since are not counted yet: do the jobs run "
             "(`thinkmeter up` or `thinkmeter jobs`)?",
             icon=":material/update:",
         )
+
+
+def _waiting(freshness: Freshness) -> str:
+    """What is waited for: spans, or where there are none, verdicts and labels without any."""
+    return f"{wording.count(freshness.waiting_spans)} spans" if freshness.waiting_spans else "Verdicts or labels"
 
 
 def _away(error: ThinkmeterError) -> None:

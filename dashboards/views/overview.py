@@ -70,6 +70,8 @@ def _coverage(selection: Selection) -> None:
 def coverage(row: ReportRow) -> str:
     """How many calls have known thinking and cost, and what the others lack."""
     detail = row.detail
+    if not row.n:
+        return "Coverage: all calls failed before anything was generated, and were not billed"
     lacks = {
         "thinking_unknown_calls": "do not say how much they thought",
         "unpriced_calls": "have no price",

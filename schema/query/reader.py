@@ -12,7 +12,6 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from clickhouse_connect.driver.query import QueryResult
 from sqlalchemy import select, tuple_
 
-from thinkmeter.schema.alerting.records import RuleReading, Silence
 from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric, Source
@@ -23,8 +22,8 @@ from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
-from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, asked, compiled, listed, may_use_facts
-from thinkmeter.schema.query.report import Report, ReportRow
+from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed, may_use_facts
+from thinkmeter.schema.query.report import KeyPart, Report, ReportRow
 from thinkmeter.schema.query.results import (
     CostPoint,
     Freshness,
@@ -36,7 +35,7 @@ from thinkmeter.schema.query.results import (
     ThinkingPoint,
 )
 from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, Covered, may_use_days, may_use_rollups, rolled
-from thinkmeter.schema.query.rule_alerts import RuleAlert, RuleAlerts, Telling
+from thinkmeter.schema.query.rule_alerts import RuleAlerts, read_rule_alerts
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
@@ -234,16 +233,7 @@ class Reader:
             filters: of the project and the task class; a rule knows no other of its groups.
             limit: of readings and of alerts.
         """
-        asked_of = {"project": filters.project or "", "task": filters.where.get("task", ""), "most": limit}
-        readings = self._query(statement(__package__, "rule_readings"), asked_of)
-        window = {"since": filters.since, "until": filters.until}
-        alerts = self._query(statement(__package__, "rule_alerts"), {**asked_of, **window})
-        silences = self._query(statement("thinkmeter.schema.alerting", "silences"), {"now": dt.datetime.now(dt.UTC)})
-        return RuleAlerts(
-            [RuleReading(*row) for row in _row_by_row(readings)],
-            [RuleAlert(*(*row[:-1], [Telling(*one) for one in row[-1]])) for row in _row_by_row(alerts)],
-            [Silence(*row) for row in _row_by_row(silences)],
-        )
+        return read_rule_alerts(self._query, filters, limit)
 
     def values(self, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:
         """Projects, environments, task classes and models of the calls in a window, by the name of their filter."""
@@ -333,7 +323,7 @@ class Reader:
         members: dict[tuple[Any, ...], list[int]] = {}
         for position, key in enumerate(keys):
             members.setdefault(key, []).append(position)
-        told = [_Told(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
+        told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
         for key in sorted(members, key=lambda key: [(part in (None, ""), part) for part in key]):
             named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
             yield named, cells.at(np.asarray(members[key]))
@@ -379,24 +369,6 @@ class Reader:
             raise RetryableError(f"the store at {self._address.host}:{self._address.port} does not answer") from error
         except DatabaseError as error:
             raise ThinkmeterError(f"the store refused the question: {str(error).splitlines()[0][:300]}") from error
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Told:
-    """One part of a row's key: its name, and its value as people know it."""
-
-    name: str
-    zone: ZoneInfo
-
-    def value(self, part: Any) -> Any:
-        if self.name in STEPS_S or self.name.startswith(BUCKET):
-            begun = dt.datetime.fromtimestamp(part, self.zone)
-            return begun.date().isoformat() if self.name == "day" else begun.isoformat().replace("+00:00", "Z")
-        return None if part == "" else part
-
-
-def _row_by_row(found: QueryResult) -> list[tuple[Any, ...]]:
-    return list(zip(*found.result_columns, strict=True))
 
 
 def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:

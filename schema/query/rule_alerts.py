@@ -2,9 +2,14 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from clickhouse_connect.driver.query import QueryResult
 
 from thinkmeter.schema.alerting.records import RuleReading, Silence, metric_of
+from thinkmeter.schema.query.filters import Filters
+from thinkmeter.schema.store.statement import statement
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,3 +94,26 @@ class RuleAlerts:
     def silence(self, project: str, rule: str, task: str, group: str, at: dt.datetime) -> Silence | None:
         """The silence that covers an alert which would fire at that time."""
         return next((one for one in self.silences if one.covers(project, rule, task, group, at)), None)
+
+
+def read_rule_alerts(query: Callable[[str, dict[str, Any]], QueryResult], filters: Filters, limit: int) -> RuleAlerts:
+    """What rules on metrics see, and their alerts that fire or did in a window.
+
+    Args:
+        query: runs a statement, column by column.
+        filters: of the project and the task class, and the window.
+        limit: of readings and of alerts.
+    """
+
+    def rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        return list(zip(*query(sql, values).result_columns, strict=True))
+
+    asked = {"project": filters.project or "", "task": filters.where.get("task", ""), "most": limit}
+    readings = rows(statement(__package__, "rule_readings"), **asked)
+    alerts = rows(statement(__package__, "rule_alerts"), **asked, since=filters.since, until=filters.until)
+    silences = rows(statement("thinkmeter.schema.alerting", "silences"), now=dt.datetime.now(dt.UTC))
+    return RuleAlerts(
+        [RuleReading(*row) for row in readings],
+        [RuleAlert(*(*row[:-1], [Telling(*one) for one in row[-1]])) for row in alerts],
+        [Silence(*row) for row in silences],
+    )

@@ -56,9 +56,7 @@ def test_good_rows_are_kept_and_bad_ones_listed(run: Run, store_url: str, client
         assert told.code == 1
         first, unknown, *bad = told.out.splitlines()
         assert first == said
-        assert unknown.endswith(
-            "of answers that project default has no calls of, and count once it has: r1 attempt 1, r2"
-        )
+        assert unknown == "of answers that project default has no calls of, kept until it has: 2: r1 attempt 1, r2"
         assert [line.removeprefix(f"{file}:").split(":")[0] for line in bad] == ["4", "5", "6", "7"]
         assert "name what is labelled" in bad[0]
         assert "attempt: Input should be greater than or equal to 1; correct: Input should be a valid boolean" in bad[1]
@@ -89,13 +87,15 @@ def test_labels_of_what_the_store_does_not_know_are_kept_and_told(
     assert told.code == 0
     assert told.out.splitlines() == [
         "12 labels imported",
-        "8 of them are of answers that project default has no calls of, and count once it has: "
+        "of answers that project default has no calls of, kept until it has: 8: "
         f"span {'e' * 16}, resp-2, gone-0, gone-1, gone-2 and 3 more",
     ]
     insert_traffic(client, [answered("late")])
     told = run("labels", "import", str(file), "--store-url", store_url)
     assert told.out.splitlines()[0] == "0 labels imported, 12 known already"
-    assert told.out.splitlines()[1].startswith("7 of them")
+    assert told.out.splitlines()[1].startswith(
+        "of answers that project default has no calls of, kept until it has: 7: "
+    )
 
 
 def test_a_labeler_who_changes_their_mind_is_heard(run: Run, store_url: str, client: Client, tmp_path: Path) -> None:

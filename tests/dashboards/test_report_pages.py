@@ -52,6 +52,12 @@ def budget() -> None:
     budget.draw()
 
 
+def metrics() -> None:
+    from thinkmeter.dashboards.views import metrics
+
+    metrics.draw()
+
+
 def review() -> None:
     from thinkmeter.dashboards.views import review
 
@@ -125,6 +131,14 @@ def test_pages_say_what_is_missing(filled: Filled) -> None:
     assert len(app.dataframe) - len(calibrated) == tasks
     assert calibrated
     assert "Not enough data to say what thinking brings" in said(app)
+
+
+def test_any_metric_can_be_looked_at(filled: Filled) -> None:
+    app = drawn(metrics, filled.address, metric="accuracy")
+    [table] = app.dataframe
+    assert list(table.value.columns) == ["Task", "Value", "95 % interval", "n", "State"]
+    assert "contract_review" in set(table.value["Task"])
+    assert "share of labelled requests whose final answer is correct; higher is better" in said(app)
 
 
 def test_hardware_that_the_viewer_names_is_weighed(filled: Filled) -> None:

@@ -74,7 +74,7 @@ def import_labels(
     if unknown:
         more = f" and {len(unknown) - SHOWN_UNKNOWN:,} more" if len(unknown) > SHOWN_UNKNOWN else ""
         typer.echo(
-            f"{len(unknown):,} of them are of answers that project {project} has no calls of, and count once it has: "
+            f"of answers that project {project} has no calls of, kept until it has: {len(unknown):,}: "
             f"{', '.join(unknown[:SHOWN_UNKNOWN])}{more}"
         )
     mine = {label.request_id for label in read.labels}
