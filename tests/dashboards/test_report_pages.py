@@ -214,6 +214,19 @@ def test_the_alerts_page_lists_what_rules_see_and_what_fired(client: Client, dat
     assert "No rule on a metric was looked at" in said(of_class)
 
 
+def test_pages_stand_where_there_is_next_to_nothing(client: Client, database: StoreAddress) -> None:
+    """Failed calls of one class, one answered request of another, of one tier, without label or verdict."""
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    failed = {"task": "failing", "tier": 1, "error_type": "500", "input_tokens": None, "output_tokens": None}
+    spans = [span(request_id=f"f-{n}", time=began, response_id="", **failed) for n in range(30)]
+    insert(client, "spans", [*spans, span(request_id="one", time=began, task="one", tier=2, thinking_tokens=5)])
+    for page in (cost, thinking, routing, verifier, budget, review, metrics):
+        text = said(drawn(page, database))
+        assert "cannot be shown" not in text, page.__name__
+        assert "nan" not in text.lower().split(), page.__name__
+    assert "Nothing in this window tells of it." in said(drawn(metrics, database, metric="vrate"))
+
+
 def test_without_calls_or_store_a_page_says_so(database: StoreAddress) -> None:
     for page in (thinking, review):
         st.cache_data.clear()
