@@ -104,6 +104,18 @@ def test_a_call_of_unknown_tier_belongs_to_the_attempt_around_it(client: Client)
     ]
 
 
+def test_however_deep_a_trace_is_its_calls_are_settled(client: Client) -> None:
+    deepest = span(span_class="request", request_id="r-1", task="sql")
+    rows = [deepest]
+    for generation in range(1, 1200):
+        deepest = inside(deepest, span_class="agent" if generation % 50 else "inference", at_s=generation)
+        rows.append(deepest)
+    told = calls(client, *rows, span(request_id="other"))
+    assert [call["request_id"] for call in told].count("r-1") == 23  # the only request of its trace claims them all
+    assert [call["task"] for call in told if call["request_id"] == "r-1"][:3] == ["sql"] * 3
+    assert {call["request_id"] for call in told} == {"r-1", "other"}
+
+
 def test_a_cycle_of_parents_ends(client: Client) -> None:
     one = span(span_class="other")
     two = inside(one, span_class="other")
