@@ -217,7 +217,7 @@ def test_the_alerts_page_lists_what_rules_see_and_what_fired(client: Client, dat
 def test_pages_stand_where_there_is_next_to_nothing(client: Client, database: StoreAddress) -> None:
     """Failed calls of one class, one answered request of another, of one tier, without label or verdict."""
     began = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-    failed = {"task": "failing", "tier": 1, "error_type": "500", "input_tokens": None, "output_tokens": None}
+    failed: Row = {"task": "failing", "tier": 1, "error_type": "500", "input_tokens": None, "output_tokens": None}
     spans = [span(request_id=f"f-{n}", time=began, response_id="", **failed) for n in range(30)]
     insert(client, "spans", [*spans, span(request_id="one", time=began, task="one", tier=2, thinking_tokens=5)])
     for page in (cost, thinking, routing, verifier, budget, review, metrics):
