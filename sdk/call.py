@@ -192,7 +192,8 @@ class Call:
         failure = type(error).__qualname__ if error is not None else reply.error
         if failure is not None:
             found[names.ERROR_TYPE] = failure
-        found.update(reply.usage(thinking_off=self.asked.thinking_off).attributes())
+        usage = reply.usage(thinking_off=self.asked.thinking_off, shown=self._thinking.shown)
+        found.update(usage.attributes())
         if reply.response_id is not None:
             found[names.RESPONSE_ID] = reply.response_id
         if reply.model is not None:
@@ -216,8 +217,8 @@ class Call:
             settings = self._runtime.settings
             found |= self._transcript.attributes(thinking=settings.capture_thinking, patterns=settings.redact)
         if isinstance(reply, Messages) and reply.raw and "iterations" in reply.raw:
-            for model, usage in other_models(reply.raw):
-                self._beside(model or reply.model or self.asked.model, usage)
+            for model, apart in other_models(reply.raw):
+                self._beside(model or reply.model or self.asked.model, apart)
 
     def _beside(self, model: str, usage: Usage) -> None:
         """A span for an inference that another model made within this call and that is billed apart."""

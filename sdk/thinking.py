@@ -22,9 +22,10 @@ class Thinking:
 
     Attributes:
         resumes: whether thinking may go on once the answer has begun.
+        shown: whether there was any: some servers frame none at all with empty lines.
     """
 
-    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection", "resumes")
+    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection", "resumes", "shown")
 
     def __init__(self, kind: type[Reply]) -> None:
         """Read that API."""
@@ -32,6 +33,7 @@ class Thinking:
         self.resumes = self._read_chunk is not _chat_chunk
         self._reflection: Reflection | None = None
         self._bytes = 0
+        self.shown = False
 
     def chunk(self, chunk: Any) -> bool:
         """Read one element of a stream; whether it shows thinking."""
@@ -62,6 +64,8 @@ class Thinking:
             from thinkmeter.sdk.reflection import Reflection
 
             self._reflection = Reflection()
+        if not self.shown:
+            self.shown = not shown.isspace()
         self._bytes += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
         self._reflection.add(shown)
 

@@ -56,13 +56,18 @@ class Usage:
     service_tier: str | None = None
     raw: Raw | None = None
 
-    def settle(self, *, thought_nothing: bool) -> "Usage":
+    def settle(self, *, thought_nothing: bool, shown: bool = False) -> "Usage":
         """Take what is certain by other means, and give up what cannot be true.
 
         Args:
             thought_nothing: thinking was switched off, or an API that always shows thinking showed none.
+            shown: the reply shows thinking, so that a count of 0 is none.
         """
-        if self.thinking is None and thought_nothing:
+        if shown:
+            if self.thinking == 0:
+                FAULTS.odd("thinking shown and counted as 0")
+                self.thinking, self.source = None, "missing"
+        elif self.thinking is None and thought_nothing:
             self.thinking, self.source = 0, "derived"
         if self.thinking is not None and self.output is not None and self.thinking > self.output:
             FAULTS.odd("thinking above output")

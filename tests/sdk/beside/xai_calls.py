@@ -52,7 +52,7 @@ def server() -> tuple[Any, int]:
                 message=chat_pb2.CompletionMessage(
                     role=chat_pb2.MessageRole.ROLE_ASSISTANT,
                     content='{"answer": 42}',
-                    reasoning_content="Wait. So 42.",
+                    reasoning_content="Wait. So 42." if thinking(request) else "",
                 ),
             )
             for index in range(request.n)
