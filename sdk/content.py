@@ -11,6 +11,7 @@ from typing import Any, Final
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, text
 from thinkmeter.sdk.bedrock import Converse, typed
+from thinkmeter.sdk.cohere import Cohere, cohere_chunk, cohere_whole
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.gemini_content import (
     gemini_chunk,
@@ -34,6 +35,8 @@ from thinkmeter.sdk.parts import (
 )
 from thinkmeter.sdk.redaction import redacted
 from thinkmeter.sdk.replies import Completion, Messages, Reply, Responses
+from thinkmeter.sdk.xai import Xai
+from thinkmeter.sdk.xai_content import xai_chunk, xai_input, xai_whole
 
 
 class Transcript:
@@ -247,5 +250,7 @@ _API: Final[
     Converse: (_converse_input, _converse_whole, _converse_chunk),
     Gemini: (gemini_input, gemini_whole, gemini_chunk),
     Interactions: (interactions_input, interactions_whole, interactions_chunk),
+    Cohere: (_chat_input, cohere_whole, cohere_chunk),
+    Xai: (xai_input, xai_whole, xai_chunk),
 }
 """How each API is read; what is not named here reads like chat completions."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from thinkmeter.sdk.asked import at, entry, members
+from thinkmeter.sdk.cohere import Cohere
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.interactions import Interactions
 from thinkmeter.sdk.replies import Messages, Reply, Responses
@@ -155,6 +156,15 @@ def _interactions_chunk(chunk: Any) -> Any:
     return at(delta, ("content", "text")) if entry(delta, "type") == "thought_summary" else None
 
 
+def _cohere_whole(body: Any) -> Iterable[Any]:
+    for block in at(body, ("message", "content")) or ():
+        yield entry(block, "thinking")
+
+
+def _cohere_chunk(chunk: Any) -> Any:
+    return at(chunk, ("delta", "message", "content", "thinking"))
+
+
 def _xai_whole(body: Any) -> Iterable[Any]:
     return [output.message.reasoning_content for output in getattr(message_of(body), "outputs", ())]
 
@@ -169,6 +179,7 @@ _API: Final[dict[type[Reply], tuple[Callable[[Any], Any], Callable[[Any], Iterab
     Messages: (_messages_chunk, _messages_whole),
     Gemini: (_gemini_chunk, _gemini_whole),
     Interactions: (_interactions_chunk, _interactions_whole),
+    Cohere: (_cohere_chunk, _cohere_whole),
     Xai: (_xai_chunk, _xai_whole),
 }
 """How each API shows thinking; what is not named here reads like chat completions."""
