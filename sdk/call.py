@@ -1,7 +1,7 @@
 """The span of one call: started before the request is sent, ended exactly once, whatever happens in between."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CUT = "error"
 """Finish reason of a stream that ended before its end."""
+_PAGES: Final = (str, bytes, list)
 
 
 class Call:
@@ -114,7 +115,7 @@ class Call:
     def whole(self, body: object) -> None:
         """Read an unstreamed reply; it does not end the call."""
         self.read = True
-        if body is None or isinstance(body, str | bytes | list):  # a page of a gateway, not a reply
+        if body is None or isinstance(body, _PAGES):  # a page of a gateway, not a reply
             return
         try:
             self.reply.whole(body)
