@@ -54,7 +54,8 @@ class Lean(Span):
         self._found = attributes
         self._full: Full | None = None
         self._done: ReadableSpan | None = None
-        self._changing = threading.Lock()
+        # Re-entrant: the garbage collector may end an abandoned stream's span in the middle of any line.
+        self._changing = threading.RLock()
 
     def finish(self, found: dict[str, AttributeValue], failed: bool, end_ns: int) -> bool:
         """Add attributes, which are valid, and end; False: nothing was done, since the full span is wanted for that."""
@@ -109,11 +110,11 @@ class Lean(Span):
                     limits=tracer._span_limits,
                     instrumentation_scope=tracer._instrumentation_scope,
                 )
+                self._full = full  # first, so that whoever is told of its start may write on it
                 if done is None:
                     full.start(start_ns, self._outside)
                 else:
                     full._start_time, full._end_time, full._status = start_ns, done.end_time, done.status
-                self._full = full
             return self._full
 
     def __getattr__(self, name: str) -> Any:

@@ -1,5 +1,6 @@
 """How a span of ours is started: lean where nobody looks at one when it starts, by its tracer everywhere else."""
 
+import math
 import time
 from typing import Any, Final
 
@@ -72,6 +73,7 @@ class Starter:
         "_blind",
         "_holder",
         "_kept",
+        "_most",
         "_processors",
         "_sampler",
         "tracer",
@@ -83,6 +85,8 @@ class Starter:
         self._kept = _ratio(sampler)
         self._holder: Any = getattr(tracer, "span_processor", None)
         self._able = _is_as_we_know_it(tracer)
+        most = getattr(getattr(tracer, "_span_limits", None), "max_span_attributes", None)
+        self._most: float = math.inf if most is None else most
         self._processors: Any = None
         self._sampler: Any = None
         self._blind = self._always = self._always_inside = False
@@ -103,7 +107,12 @@ class Starter:
 
         It is to be ended by `span.finish()`.
         """
-        if not self._may_be_lean() or not _SIMPLE.issuperset(map(type, attributes.values())) or "" in attributes:
+        if (
+            not self._may_be_lean()
+            or len(attributes) > self._most
+            or not _SIMPLE.issuperset(map(type, attributes.values()))
+            or "" in attributes
+        ):
             return self.tracer.start_span(name, outside, kind, attributes, start_time=start_ns)
         tracer: Any = self.tracer
         ids = tracer.id_generator

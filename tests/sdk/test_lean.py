@@ -401,6 +401,22 @@ def test_a_processor_that_is_added_during_a_call_gets_its_end_in_full() -> None:
     assert [ended.attributes] == ending.seen == [{"more": 1}]
 
 
+def test_one_who_is_told_of_the_start_may_write_on_the_current_span() -> None:
+    class Writing(SpanProcessor):
+        def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+            current.set_attribute("seen", True)
+
+    provider, exporter = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    current = Starter(provider.get_tracer("scope"), provider.sampler).start(
+        "call", Context(), SpanKind.CLIENT, {}, None
+    )
+    provider.add_span_processor(Writing())
+    finish(current, {"more": 1})
+    (ended,) = exporter.get_finished_spans()
+    assert ended.attributes == {"seen": True, "more": 1}
+
+
 def test_two_threads_that_write_on_a_span_write_on_the_same() -> None:
     for _ in range(50):
         with Made().starter(lean=True) as (starter, ended):
@@ -420,6 +436,7 @@ def test_two_threads_that_write_on_a_span_write_on_the_same() -> None:
         assert len(ended[0].attributes or {}) == 4
 
 
+@pytest.mark.newest  # whose clients speak by httpx2
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("holder", [SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor])
 def test_every_kind_of_processor_takes_the_span_of_a_call_and_what_a_hook_added(watched: bool, holder: Any) -> None:
