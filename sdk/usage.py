@@ -61,14 +61,13 @@ class Usage:
 
         Args:
             thought_nothing: thinking was switched off, or an API that always shows thinking showed none.
-            shown: the reply shows thinking, so that a count of 0 is none.
+            shown: the reply shows thinking, so that a count of 0 is none, unless it was switched off.
         """
-        if shown:
-            if self.thinking == 0:
-                FAULTS.odd("thinking shown and counted as 0")
-                self.thinking, self.source = None, "missing"
-        elif self.thinking is None and thought_nothing:
+        if self.thinking is None and thought_nothing:
             self.thinking, self.source = 0, "derived"
+        if shown and self.thinking == 0 and not thought_nothing:
+            FAULTS.odd("thinking shown and counted as 0")
+            self.thinking, self.source = None, "missing"
         if self.thinking is not None and self.output is not None and self.thinking > self.output:
             FAULTS.odd("thinking above output")
             self.thinking, self.source = None, "missing"
