@@ -122,6 +122,9 @@ MESSAGES: Final = Shape(
     off=((("thinking", "type"), "disabled"),),
     least_budget_tokens=1024,
 )
+COHERE: Final = Shape(
+    budget=(("thinking", "token_budget"),), cap=(("max_tokens",),), off=((("thinking", "type"), "disabled"),)
+)
 GEMINI: Final = Shape(
     effort=(("thinking_config", "thinking_level"), ("thinkingConfig", "thinkingLevel")),
     budget=(("thinking_config", "thinking_budget"), ("thinkingConfig", "thinkingBudget")),

@@ -122,13 +122,13 @@ class Invoked(Reply):
         if metrics:
             self.raw, self.complete = self.raw or metrics, True
 
-    def usage(self, *, thinking_off: bool) -> Usage:
+    def usage(self, *, thinking_off: bool, shown: bool = False) -> Usage:
         """What was used: Bedrock's own counts, where the body tells none, do not say whether it thought."""
         if self.raw and "inputTokenCount" in self.raw:
             usage = invocation_usage(self.raw)
             usage.service_tier = billed_tier(self.service_tier)
-            return usage.settle(thought_nothing=thinking_off)
-        return super().usage(thinking_off=thinking_off)
+            return usage.settle(thought_nothing=thinking_off, shown=shown)
+        return super().usage(thinking_off=thinking_off, shown=shown)
 
     def _beside(self, read: Any, body: Any) -> None:
         """Read a body, and keep what it does not tell."""

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from thinkmeter.schema import attributes as names
@@ -19,6 +19,7 @@ from thinkmeter.sdk.clock import Time, nanoseconds
 from thinkmeter.sdk.health import contained
 from thinkmeter.sdk.runtime import active
 from thinkmeter.sdk.scope import Scope, current_scope, within
+from thinkmeter.sdk.span import finish
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -206,23 +207,22 @@ class Entity(Block):
         """Start the span, and give the context inside."""
         runtime = active()
         if runtime is not None:
-            tracer, kept = runtime.tracer(), runtime.kept(parent)
+            starter = runtime.starter()
+            kept = starter.kept(parent)
             if kept is not None:
                 scope = Scope({**scope.attributes, names.SAMPLING_PROBABILITY: kept}, scope.request, scope.attempt)
             attributes = {**scope.attributes, **own}
-            self._span = tracer.start_span(
-                name, context=parent, kind=SpanKind.INTERNAL, attributes=attributes, start_time=self._start_ns
-            )
+            self._span = starter.start(name, parent, SpanKind.INTERNAL, attributes, self._start_ns)
             parent = trace.set_span_in_context(self._span, parent)
         return within(scope, parent)
 
     def _close(self, error: BaseException | None) -> None:
         """End the span."""
         span, self._span = self._span, trace.INVALID_SPAN
+        found: dict[str, AttributeValue] = {}
         if error is not None:
-            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
-            span.set_status(Status(StatusCode.ERROR))
-        span.end(self.moment_ns)
+            found[names.ERROR_TYPE] = type(error).__qualname__
+        finish(span, found, failed=error is not None, end_ns=self.moment_ns)
 
 
 class Part(Block):

@@ -13,7 +13,7 @@ LONGEST: Final = 32 * 1024 * 1024
 
 
 class Reader:
-    """Gathers what passes, as one JSON document or as server-sent events, and ends the call with it."""
+    """Gathers what passes, as one JSON document or as a stream of them, and ends the call with it."""
 
     __slots__ = ("_buffer", "_call", "_started", "_streamed")
 
@@ -63,10 +63,10 @@ class Reader:
         self._call.end()
 
     def _line(self, line: bytes | bytearray) -> None:
-        """One line of an event stream."""
+        """One line: of an event stream, or a document by itself (Cohere, where JSON was asked for)."""
         field, _, value = line.partition(b":")
-        value = value.strip()
-        if field == b"data" and value.startswith(b"{"):
+        value = line.strip() if line.startswith(b"{") else value.strip() if field == b"data" else b""
+        if value.startswith(b"{"):
             document = _document(value)
             if document is not None:
                 self._call.chunk(document)

@@ -1,11 +1,11 @@
 """The span of one call: started before the request is sent, ended exactly once, whatever happens in between."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from thinkmeter.schema import attributes as names
@@ -15,7 +15,7 @@ from thinkmeter.sdk.health import FAULTS, LOG, contained
 from thinkmeter.sdk.replies import Messages, Reply
 from thinkmeter.sdk.runtime import Runtime
 from thinkmeter.sdk.scope import current_scope
-from thinkmeter.sdk.span import put
+from thinkmeter.sdk.span import finish
 from thinkmeter.sdk.thinking import Thinking
 from thinkmeter.sdk.usage import Usage, other_models
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CUT = "error"
 """Finish reason of a stream that ended before its end."""
+_PAGES: Final = (str, bytes, list)
 
 
 class Call:
@@ -47,7 +48,6 @@ class Call:
         "_cap_tokens",
         "_chunk_s",
         "_ended",
-        "_late",
         "_outside",
         "_own",
         "_runtime",
@@ -86,17 +86,18 @@ class Call:
         self._cap_tokens = guard.cap_tokens(settings) if settings.max_thinking_tokens else None
         self._transcript = _transcript(reply, body) if settings.capture_content else None
         self._outside = outside = context.get_current() if outside is None else outside
-        around = current_scope(outside).attributes
         own: dict[str, AttributeValue] = {
+            **current_scope(outside).attributes,
             names.OPERATION_NAME: reply.operation,
             names.PROVIDER_NAME: reply.endpoint.provider,
         }
-        asked.describe(own)
-        if settings.tiers and names.TIER not in around:
+        if settings.tiers and names.TIER not in own:
             tier = runtime.tier_of(asked.model)
             if tier is not None:
                 own[names.TIER] = tier
-        tracer, kept = runtime.tracer(), runtime.kept(outside)
+        asked.describe(own)
+        starter = runtime.starter()
+        kept = starter.kept(outside)
         if kept is not None:
             own[names.SAMPLING_PROBABILITY] = kept
         host, port = server
@@ -106,20 +107,15 @@ class Call:
             if port is not None:
                 own[names.SERVER_PORT] = port
         self._own = own
-        # What the application says of itself is held against the rules of attributes; ours keep to them.
-        self._late = not runtime.watched()
-        first = around if self._late else {**around, **own}
         self._started_ns = time.time_ns()
         self._started = time.perf_counter()
-        self._span = tracer.start_span(
-            f"{reply.operation} {asked.model}", outside, SpanKind.CLIENT, first, start_time=self._started_ns
-        )
+        self._span = starter.start(f"{reply.operation} {asked.model}", outside, SpanKind.CLIENT, own, self._started_ns)
         self.context: Context = trace.set_span_in_context(self._span, outside)
 
     def whole(self, body: object) -> None:
         """Read an unstreamed reply; it does not end the call."""
         self.read = True
-        if body is None or isinstance(body, str | bytes | list):  # a page of a gateway, not a reply
+        if body is None or isinstance(body, _PAGES):  # a page of a gateway, not a reply
             return
         try:
             self.reply.whole(body)
@@ -180,22 +176,25 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        found: dict[str, AttributeValue] = {}
         try:
             if self._span.is_recording():
-                self._describe(error)
+                self._describe(error, found)
         except Exception as fault:  # noqa: BLE001 (see above)
             FAULTS.add("describing a call", fault)
         try:
-            self._span.end()
+            finish(self._span, found, failed=names.ERROR_TYPE in found)
         except Exception as fault:  # noqa: BLE001 (see above)
             FAULTS.add("ending a call", fault)
 
-    def _describe(self, error: BaseException | None) -> None:
-        """Put on the span what was learned."""
+    def _describe(self, error: BaseException | None, found: dict[str, AttributeValue]) -> None:
+        """Gather what was learned."""
         reply = self.reply
-        if self._late:
-            put(self._span, self._own)
-        found = reply.usage(thinking_off=self.asked.thinking_off).attributes()
+        failure = type(error).__qualname__ if error is not None else reply.error
+        if failure is not None:
+            found[names.ERROR_TYPE] = failure
+        usage = reply.usage(thinking_off=self.asked.thinking_off, shown=self._thinking.shown)
+        found.update(usage.attributes())
         if reply.response_id is not None:
             found[names.RESPONSE_ID] = reply.response_id
         if reply.model is not None:
@@ -215,30 +214,21 @@ class Call:
             found[names.TIME_TO_FIRST_CHUNK] = self._chunk_s
         if self._answer_s is not None:
             found[names.TIME_TO_FIRST_ANSWER] = self._answer_s
-        failure = type(error).__qualname__ if error is not None else reply.error
-        if failure is not None:
-            found[names.ERROR_TYPE] = failure
-            self._span.set_status(Status(StatusCode.ERROR))
         if self._transcript is not None:
             settings = self._runtime.settings
             found |= self._transcript.attributes(thinking=settings.capture_thinking, patterns=settings.redact)
-        put(self._span, found)
         if isinstance(reply, Messages) and reply.raw and "iterations" in reply.raw:
-            for model, usage in other_models(reply.raw):
-                self._beside(model or reply.model or self.asked.model, usage)
+            for model, apart in other_models(reply.raw):
+                self._beside(model or reply.model or self.asked.model, apart)
 
     def _beside(self, model: str, usage: Usage) -> None:
         """A span for an inference that another model made within this call and that is billed apart."""
         asked = (names.THINKING_BUDGET_TOKENS, names.REQUEST_REASONING_LEVEL, names.REQUEST_MAX_TOKENS)
         own = {name: value for name, value in self._own.items() if name not in asked}
-        inherited = {**current_scope(self._outside).attributes, **own}
-        self._runtime.tracer().start_span(
-            f"{self.reply.operation} {model}",
-            context=self._outside,
-            kind=SpanKind.CLIENT,
-            attributes={**inherited, **usage.attributes(), names.REQUEST_MODEL: model, names.RESPONSE_MODEL: model},
-            start_time=self._started_ns,
-        ).end()
+        own.update(usage.attributes())
+        own[names.REQUEST_MODEL] = own[names.RESPONSE_MODEL] = model
+        starter, outside = self._runtime.starter(), self._outside
+        finish(starter.start(f"{self.reply.operation} {model}", outside, SpanKind.CLIENT, own, self._started_ns), {})
 
 
 def _transcript(reply: Reply, body: object) -> "Transcript | None":

@@ -11,6 +11,7 @@ from typing import Any, Final
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, text
 from thinkmeter.sdk.bedrock import Converse, typed
+from thinkmeter.sdk.cohere import Cohere, cohere_chunk, cohere_whole
 from thinkmeter.sdk.embeddings import Embeddings
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.gemini_content import (
@@ -35,6 +36,8 @@ from thinkmeter.sdk.parts import (
 )
 from thinkmeter.sdk.redaction import redacted
 from thinkmeter.sdk.replies import Completion, Messages, Reply, Responses
+from thinkmeter.sdk.xai import Xai
+from thinkmeter.sdk.xai_content import xai_chunk, xai_input, xai_whole
 
 
 class Transcript:
@@ -261,5 +264,7 @@ _API: Final[
     Gemini: (gemini_input, gemini_whole, gemini_chunk),
     Interactions: (interactions_input, interactions_whole, interactions_chunk),
     Embeddings: (_nothing_asked, _nothing_said, _nothing_more),
+    Cohere: (_chat_input, cohere_whole, cohere_chunk),
+    Xai: (xai_input, xai_whole, xai_chunk),
 }
 """How each API is read; what is not named here reads like chat completions."""

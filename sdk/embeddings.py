@@ -28,7 +28,7 @@ class Embeddings(Reply):
     def chunk(self, chunk: Any) -> None:
         """There are no streams of embeddings; an HTTP body that comes in pieces is read as a whole."""
 
-    def usage(self, *, thinking_off: bool) -> Usage:
+    def usage(self, *, thinking_off: bool, shown: bool = False) -> Usage:
         """Input, as far as it was told; that there is no output is certain."""
         usage = self.read_usage(self.raw) if self.raw else Usage()
         if self.complete:
@@ -91,9 +91,9 @@ class InvokedEmbeddings(Invoked, Embeddings):
         if self.raw is None and count is not None:
             self.raw = {"inputTokenCount": count}
 
-    def usage(self, *, thinking_off: bool) -> Usage:
+    def usage(self, *, thinking_off: bool, shown: bool = False) -> Usage:
         """Input, as far as it was told."""
-        return Embeddings.usage(self, thinking_off=thinking_off)
+        return Embeddings.usage(self, thinking_off=thinking_off, shown=shown)
 
     def read_usage(self, raw: Raw) -> Usage:
         """What Bedrock's count means."""

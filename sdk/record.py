@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from opentelemetry import context
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from thinkmeter.schema import attributes as names
@@ -13,6 +13,7 @@ from thinkmeter.sdk.clock import Time, nanoseconds, now_ns
 from thinkmeter.sdk.health import contained, warn
 from thinkmeter.sdk.runtime import active
 from thinkmeter.sdk.scope import Scope, current_scope
+from thinkmeter.sdk.span import finish
 from thinkmeter.sdk.values import known, valid_tier
 
 SHORT: Final = {
@@ -97,15 +98,12 @@ def record(
         mapped = runtime.tier_of(model)
         if mapped is not None:
             merged[names.TIER] = mapped
-    tracer, kept = runtime.tracer(), runtime.kept(ctx)
+    starter = runtime.starter()
+    kept = starter.kept(ctx)
     if kept is not None:
         merged.setdefault(names.SAMPLING_PROBABILITY, kept)
-    span = tracer.start_span(
-        f"{operation} {model}", context=ctx, kind=SpanKind.CLIENT, attributes=merged, start_time=start_ns
-    )
-    if error is not None:
-        span.set_status(Status(StatusCode.ERROR))
-    span.end(end_ns)
+    span = starter.start(f"{operation} {model}", ctx, SpanKind.CLIENT, merged, start_ns)
+    finish(span, {}, failed=error is not None, end_ns=end_ns)
     return end_ns
 
 

@@ -78,15 +78,15 @@ class Reply:
         """Whether that chunk exists only because we asked for usage."""
         return False
 
-    def usage(self, *, thinking_off: bool) -> Usage:
-        """What was used, as far as it was told."""
+    def usage(self, *, thinking_off: bool, shown: bool = False) -> Usage:
+        """What was used, as far as it was told; `shown`: the reply shows text of its thinking."""
         usage = self.read_usage(self.raw) if self.raw else Usage()
         if usage.service_tier is None:
             usage.service_tier = billed_tier(self.service_tier)
         if not self.complete:
             return usage.partial()
         shown_none = self.shows_thinking and not self.thought and self.raw is not None
-        return usage.settle(thought_nothing=thinking_off or shown_none)
+        return usage.settle(thought_nothing=thinking_off or shown_none, shown=shown)
 
     def read_usage(self, raw: Raw) -> Usage:
         """What the provider's usage object means: input with cache, output with thinking; None: unknown."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from thinkmeter.sdk.export import Export
-    from thinkmeter.sdk.start import Watchers
+    from thinkmeter.sdk.start import Starter
 
 
 class Runtime:
@@ -44,24 +44,22 @@ class Runtime:
         self._joined: list[TracerProvider] = []
         self._provider: TracerProvider | None = None
         self._private: TracerProvider | None = None
-        self._tracer: Tracer | None = None
         self._logger: Logger | None = None
-        self._kept: float | None = None
-        self._watchers: Watchers | None = None
+        self._starter: Starter | None = None
         self.tier_of = functools.lru_cache(maxsize=1024)(self._tier_of)
+
+    def starter(self) -> "Starter":
+        """What starts our spans, by the tracer provider that holds now."""
+        provider = self._given or trace.get_tracer_provider()
+        if self._starter is None or provider is not self._provider:
+            with self._lock:
+                self._starter = self._join(provider)
+                self._provider = provider
+        return self._starter
 
     def tracer(self) -> Tracer:
         """The tracer for our spans."""
-        provider = self._given or trace.get_tracer_provider()
-        if self._tracer is None or provider is not self._provider:
-            with self._lock:
-                self._tracer = self._join(provider)
-                self._provider = provider
-        return self._tracer
-
-    def watched(self) -> bool:
-        """Whether anything may read the attributes of a span of `tracer()` when it starts."""
-        return self._watchers is None or self._watchers.watch()
+        return self.starter().tracer
 
     def logger(self) -> Logger:
         """The logger for verdicts and labels: the application's where it exports by itself, else a private one."""
@@ -78,15 +76,6 @@ class Runtime:
         held = [*self._joined, self._logger_provider or _logs.get_logger_provider()]
         return self.export.flush(timeout_s, [holder for holder in held if hasattr(holder, "force_flush")])
 
-    def kept(self, ctx: Context) -> float | None:
-        """Probability that a trace is kept which begins in that context, or began with its span; None: unknown."""
-        if not ctx:
-            return self._kept
-        span = trace.get_current_span(ctx)
-        present = span.get_span_context()
-        began_here = not present.is_valid or (not present.is_remote and getattr(span, "parent", present) is None)
-        return self._kept if began_here else None
-
     @property
     def endpoint(self) -> str | None:
         """Where we send spans; None: the application's own provider sends them."""
@@ -94,8 +83,10 @@ class Runtime:
             return None
         return signal_url(self.settings, "traces")
 
-    def _join(self, provider: TracerProvider) -> Tracer:
-        """The tracer of that provider, which gains our processors; of the private one, where it is none."""
+    def _join(self, provider: TracerProvider) -> "Starter":
+        """Starts spans of that provider, which gains our processors; of the private one, where it is none."""
+        from thinkmeter.sdk.start import Starter  # which loads the OpenTelemetry SDK
+
         if isinstance(provider, ProxyTracerProvider):
             if self._private is None:
                 self._private = self.export.tracer_provider()
@@ -107,9 +98,8 @@ class Runtime:
                 self.export.stamp(provider)
                 if self.settings.endpoint is not None:
                     add(self.export.span_export())
-        self._kept = _ratio(getattr(provider, "sampler", None))
-        self._watchers = _watchers(provider)
-        return provider.get_tracer(names.SDK_SCOPE, self._version())
+        tracer = provider.get_tracer(names.SDK_SCOPE, self._version())
+        return Starter(tracer, getattr(provider, "sampler", None))
 
     def _resource(self) -> "Resource | None":
         """What the application's own provider says of this process; None: there is none."""
@@ -125,22 +115,6 @@ class Runtime:
         """The tier of a model by the settings' globs; None: none fits."""
         tiers = self.settings.tiers
         return next((tier for glob, tier in tiers.items() if fnmatch.fnmatchcase(model, glob)), None)
-
-
-def _ratio(sampler: object) -> float | None:
-    """The share of new traces that a sampler of the OpenTelemetry SDK keeps; None: it does not say."""
-    root = getattr(sampler, "_root", sampler)  # where a sampler asks the parent first, what it asks without one
-    rate = getattr(root, "rate", 1.0 if "AlwaysOn" in str(getattr(root, "get_description", str)()) else None)
-    return float(rate) if isinstance(rate, int | float) else None
-
-
-def _watchers(provider: TracerProvider) -> "Watchers | None":
-    """Those of a provider of the OpenTelemetry SDK; None: of another, of which that is not known."""
-    if not hasattr(provider, "_active_span_processor"):
-        return None
-    from thinkmeter.sdk.start import Watchers
-
-    return Watchers(provider)
 
 
 _active: Runtime | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from thinkmeter.sdk.asked import at, entry, members
+from thinkmeter.sdk.cohere import Cohere
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.interactions import Interactions
 from thinkmeter.sdk.replies import Messages, Reply, Responses
@@ -22,9 +23,10 @@ class Thinking:
 
     Attributes:
         resumes: whether thinking may go on once the answer has begun.
+        shown: whether there was any: some servers frame none at all with empty lines.
     """
 
-    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection", "resumes")
+    __slots__ = ("_bytes", "_read_chunk", "_read_whole", "_reflection", "resumes", "shown")
 
     def __init__(self, kind: type[Reply]) -> None:
         """Read that API."""
@@ -32,6 +34,7 @@ class Thinking:
         self.resumes = self._read_chunk is not _chat_chunk
         self._reflection: Reflection | None = None
         self._bytes = 0
+        self.shown = False
 
     def chunk(self, chunk: Any) -> bool:
         """Read one element of a stream; whether it shows thinking."""
@@ -62,6 +65,8 @@ class Thinking:
             from thinkmeter.sdk.reflection import Reflection
 
             self._reflection = Reflection()
+        if not self.shown:
+            self.shown = not shown.isspace()
         self._bytes += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
         self._reflection.add(shown)
 
@@ -151,6 +156,15 @@ def _interactions_chunk(chunk: Any) -> Any:
     return at(delta, ("content", "text")) if entry(delta, "type") == "thought_summary" else None
 
 
+def _cohere_whole(body: Any) -> Iterable[Any]:
+    for block in at(body, ("message", "content")) or ():
+        yield entry(block, "thinking")
+
+
+def _cohere_chunk(chunk: Any) -> Any:
+    return at(chunk, ("delta", "message", "content", "thinking"))
+
+
 def _xai_whole(body: Any) -> Iterable[Any]:
     return [output.message.reasoning_content for output in getattr(message_of(body), "outputs", ())]
 
@@ -165,6 +179,7 @@ _API: Final[dict[type[Reply], tuple[Callable[[Any], Any], Callable[[Any], Iterab
     Messages: (_messages_chunk, _messages_whole),
     Gemini: (_gemini_chunk, _gemini_whole),
     Interactions: (_interactions_chunk, _interactions_whole),
+    Cohere: (_cohere_chunk, _cohere_whole),
     Xai: (_xai_chunk, _xai_whole),
 }
 """How each API shows thinking; what is not named here reads like chat completions."""

@@ -56,14 +56,19 @@ class Usage:
     service_tier: str | None = None
     raw: Raw | None = None
 
-    def settle(self, *, thought_nothing: bool) -> "Usage":
+    def settle(self, *, thought_nothing: bool, shown: bool = False) -> "Usage":
         """Take what is certain by other means, and give up what cannot be true.
 
         Args:
             thought_nothing: thinking was switched off, or an API that always shows thinking showed none.
+            shown: the reply shows thinking, so that 0 is no count, also where it was switched off: some servers
+                do not heed that.
         """
         if self.thinking is None and thought_nothing:
             self.thinking, self.source = 0, "derived"
+        if shown and self.thinking == 0:
+            FAULTS.odd("thinking shown and counted as 0")
+            self.thinking, self.source = None, "missing"
         if self.thinking is not None and self.output is not None and self.thinking > self.output:
             FAULTS.odd("thinking above output")
             self.thinking, self.source = None, "missing"
@@ -78,18 +83,22 @@ class Usage:
     def attributes(self) -> dict[str, AttributeValue]:
         """The same as span attributes; what is unknown is absent."""
         found: dict[str, AttributeValue] = {names.THINKING_SOURCE: self.source}
-        for name, value in (
-            (names.INPUT_TOKENS, self.input),
-            (names.OUTPUT_TOKENS, self.output),
-            (names.REASONING_OUTPUT_TOKENS, self.thinking),
-            (names.CACHE_READ_INPUT_TOKENS, self.cache_read),
-            (names.CACHE_WRITE_INPUT_TOKENS, self.cache_write),
-            (names.CACHE_WRITE_1H_TOKENS, self.cache_write_1h),
-            (names.USAGE_COST_USD, self.cost_usd),
-            (names.SERVICE_TIER, self.service_tier),
-        ):
-            if value is not None:
-                found[name] = value
+        if self.input is not None:
+            found[names.INPUT_TOKENS] = self.input
+        if self.output is not None:
+            found[names.OUTPUT_TOKENS] = self.output
+        if self.thinking is not None:
+            found[names.REASONING_OUTPUT_TOKENS] = self.thinking
+        if self.cache_read is not None:
+            found[names.CACHE_READ_INPUT_TOKENS] = self.cache_read
+        if self.cache_write is not None:
+            found[names.CACHE_WRITE_INPUT_TOKENS] = self.cache_write
+        if self.cache_write_1h is not None:
+            found[names.CACHE_WRITE_1H_TOKENS] = self.cache_write_1h
+        if self.cost_usd is not None:
+            found[names.USAGE_COST_USD] = self.cost_usd
+        if self.service_tier is not None:
+            found[names.SERVICE_TIER] = self.service_tier
         if self.raw:
             found[names.USAGE_RAW] = _text(self.raw)
         return found
@@ -109,11 +118,15 @@ def plain(usage: Any) -> Raw | None:
     """A usage object, pydantic model or dictionary, as a dictionary of the provider's names; None: there is none."""
     if not usage or isinstance(usage, dict):
         return usage or None
-    dump = getattr(usage, "model_dump", None)
-    if dump is None:  # pydantic 1
-        return usage.dict(exclude_none=True, exclude_unset=True) or None
     # Only what was sent: some clients put zeros where the provider said nothing.
-    return dump(mode="json", exclude_none=True, exclude_unset=True, by_alias=True, warnings=False) or None
+    try:
+        dump = usage.__pydantic_serializer__.to_python  # what `model_dump` calls, less two calls in Python
+    except AttributeError:
+        dump = getattr(usage, "model_dump", None)
+        if dump is None:  # pydantic 1
+            return usage.dict(exclude_none=True, exclude_unset=True) or None
+        return dump(mode="json", exclude_none=True, exclude_unset=True, by_alias=True, warnings=False) or None
+    return dump(usage, mode="json", exclude_none=True, exclude_unset=True, by_alias=True, warnings=False) or None
 
 
 def billed_tier(word: Any) -> str | None:

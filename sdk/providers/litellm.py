@@ -15,6 +15,7 @@ from thinkmeter.sdk.asked import Asked, text
 from thinkmeter.sdk.bedrock import ClaudeConverse, Converse, Invoked, InvokedChat, invoked
 from thinkmeter.sdk.body import EventStream, Reader, watch
 from thinkmeter.sdk.call import Call
+from thinkmeter.sdk.cohere import Cohere
 from thinkmeter.sdk.embeddings import Embeddings, GeminiEmbeddings, InvokedEmbeddings
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.gemini import GeminiDocument
@@ -31,6 +32,7 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], type[Reply]], ...]] = tuple(
         (r"/chat/completions$", Chat),
         (r"/responses$", Responses),
         (r"/embeddings$", Embeddings),
+        (r"/v2/chat$", Cohere),
         (r"/messages$", Messages),
         (r"/anthropic/models/(?P<model>[^/]+):(stream)?[rR]awPredict$", Messages),
         (r"/models/(?P<model>[^/:]+):(generate|streamGenerate)Content$", GeminiDocument),

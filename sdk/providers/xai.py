@@ -37,7 +37,14 @@ class XaiChat(Methods):
         if effort is not None:
             asked.effort = effort.removeprefix("EFFORT_").lower()
             asked.thinking_off = asked.effort == "none"
-        return Opening(Xai(HOSTS["x.ai"]), asked)
+        return Opening(Xai(HOSTS["x.ai"]), asked, body=request)
+
+    def deliver(self, result: Any, call: Call) -> Any:
+        """Several replies to one request share one message."""
+        if isinstance(result, list) and result:
+            super().deliver(message_of(result), call)
+            return result
+        return super().deliver(result, call)
 
     def refuses(self, call: Call, error: Exception) -> bool:
         """Nothing goes out again; but a reply that does not fit the model of the caller is billed: it is read."""

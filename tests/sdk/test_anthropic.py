@@ -126,7 +126,7 @@ def test_cache_writes_are_split_by_time_to_live_and_speed_is_a_tier(
         "service_tier": "standard",
         "speed": "fast",
     }
-    provider.reply({**messages_whole(TOLD), "usage": usage})
+    provider.reply({**messages_whole(TOLD, shown=False), "usage": usage})
     client.messages.create(**ASKED, thinking={"type": "enabled", "budget_tokens": 2048})
     assert (
         captured.call.items()

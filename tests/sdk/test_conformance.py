@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import thinkmeter
 from tests.sdk.cases import CASES, Case, Told
 from tests.sdk.provider_server import ProviderServer
 from thinkmeter.schema import attributes as names
@@ -304,7 +305,7 @@ def test_thinking_that_is_not_told_is_unknown_unless_it_is_certainly_zero(
     else:
         reply(case, provider, told, shown=shown)
         ask(case, provider, asynchronous=False)
-    certain = case.unshown if not shown else (0 if case.provider == "gcp.gemini" else None)
+    certain = None if shown else case.unshown
     assert captured.call.get(names.REASONING_OUTPUT_TOKENS) == certain
     assert captured.call[names.THINKING_SOURCE] == ("missing" if certain is None else "derived")
     assert captured.call[names.OUTPUT_TOKENS] == 640
@@ -322,6 +323,34 @@ def test_thinking_of_zero_is_zero(case: Case, provider: ProviderServer, captured
         ask(case, provider, asynchronous=False)
     assert captured.call[names.REASONING_OUTPUT_TOKENS] == 0
     assert captured.call[names.OUTPUT_TOKENS] == 640
+
+
+@EACH
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_zero_is_not_believed_beside_thinking_that_is_shown(
+    case: Case, provider: ProviderServer, captured: Captured, streamed: bool
+) -> None:
+    told = Told(thinking=0, cached=None)
+    if streamed:
+        stream(case, provider, told)
+        read(case, provider, asynchronous=False)
+    else:
+        reply(case, provider, told)
+        ask(case, provider, asynchronous=False)
+    shown = (case.name, streamed) != ("openai responses", True)  # whose stream has nothing of it here
+    assert captured.call.get(names.REASONING_OUTPUT_TOKENS) == (None if shown else 0)
+    assert captured.call[names.THINKING_SOURCE] == ("missing" if shown else "provider")
+    assert captured.call[names.OUTPUT_TOKENS] == 640
+    assert thinkmeter.health().oddities == ({"thinking shown and counted as 0": 1} if shown else {})
+
+
+def test_empty_lines_in_the_place_of_thinking_are_none(provider: ProviderServer, captured: Captured) -> None:
+    case = next(case for case in CASES if case.name == "openai chat")
+    body = case.whole(Told(thinking=0), shown=False)
+    body["choices"][0]["message"]["reasoning_content"] = "\n\n"
+    provider.reply(body)
+    ask(case, provider, asynchronous=False)
+    assert (captured.call[names.REASONING_OUTPUT_TOKENS], captured.call[names.THINKING_SOURCE]) == (0, "provider")
 
 
 @EITHER

@@ -96,6 +96,22 @@ def main() -> None:
             stream.close()
 
         told("left early", left)
+        question = {"messages": QUESTION, "api_key": "k", "num_retries": 0, "max_tokens": 900}
+        cohere = {
+            **question,
+            "model": "cohere/command-a-reasoning-08-2025",
+            "api_base": f"http://127.0.0.1:{port}/v2/chat",
+        }
+        told("cohere whole", partial(litellm.completion, **cohere))
+        told("cohere streamed", partial(listed, litellm.completion, **cohere, stream=True))
+        told("cohere async whole", partial(ran, litellm.acompletion, **cohere))
+        told("cohere async streamed", partial(ran, drained, litellm.acompletion, **cohere, stream=True))
+        quiet = {**cohere, "thinking": {"type": "disabled"}, "allowed_openai_params": ["thinking"]}
+        told("cohere without thinking", partial(litellm.completion, **quiet))
+        told("cohere refused", partial(litellm.completion, **cohere))
+    with testing.capture(capture_content=True, capture_thinking=True) as captured:
+        told("cohere content", partial(litellm.completion, **cohere))
+        told("cohere content streamed", partial(listed, litellm.completion, **cohere, stream=True))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_the_example_of_its_page_runs(environments: Path) -> None:
 def test_every_call_is_one_span_with_what_the_provider_told(environments: Path) -> None:
     lines = calls(environments)
     told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, lines)}
-    assert len(told) == len(WHOLE) + 5
+    assert len(told) == len(WHOLE) + 9
     for name, line in told.items():
         assert (len(line["spans"]), line["faults"]) == (1, 0), (name, line)
     for name in WHOLE:
@@ -58,5 +58,24 @@ def test_every_call_is_one_span_with_what_the_provider_told(environments: Path) 
     assert (left[names.INPUT_TOKENS], left.get(names.OUTPUT_TOKENS)) == (1200, None)
     [refused] = told["refused"]["spans"]
     assert refused[names.ERROR_TYPE] == told["refused"]["got"]
+    asked = [
+        {"role": "user", "parts": [{"type": "text", "content": "6 x 7?"}]},
+        {"role": "system", "parts": [{"type": "text", "content": "Be brief, [REDACTED]."}]},
+        {"role": "user", "parts": [{"type": "text", "content": "and this?"}, {"type": "image_url"}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call-1", "response": "weather: fine"}]},
+    ]
+    thought = {"type": "reasoning", "content": "Wait. So 42."}
+    answered = [{"role": "assistant", "parts": [thought, {"type": "text", "content": '{"answer": 42}'}]}]
+    for name, output in (
+        ("content", answered),
+        ("content streamed", [{"role": "assistant", "parts": [thought, {"type": "text", "content": "42"}]}]),
+        ("content of a batch", answered * 2),
+        ("content compacted", None),
+    ):
+        [span] = told[name]["spans"]
+        assert json.loads(span[names.INPUT_MESSAGES]) == (asked[:1] if "batch" in name else asked), name
+        assert json.loads(span.get(names.OUTPUT_MESSAGES, "null")) == output, name
+        assert span[names.OUTPUT_TOKENS] == 640
+    assert names.INPUT_MESSAGES not in told["sample"]["spans"][0]
     [own] = told["uninstrumented"]["spans"]
     assert names.THINKING_SOURCE not in own  # the library's own, as it was

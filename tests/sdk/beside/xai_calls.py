@@ -52,7 +52,7 @@ def server() -> tuple[Any, int]:
                 message=chat_pb2.CompletionMessage(
                     role=chat_pb2.MessageRole.ROLE_ASSISTANT,
                     content='{"answer": 42}',
-                    reasoning_content="Wait. So 42.",
+                    reasoning_content="Wait. So 42." if thinking(request) else "",
                 ),
             )
             for index in range(request.n)
@@ -153,6 +153,22 @@ def main() -> None:
 
     for method, arguments in (("sample", ()), ("stream", ()), ("parse", (Answer,))):
         told(f"async {method}", lambda m=method, a=arguments: asyncio.run(asynchronous(m, *a)))  # type: ignore[misc]
+    thinkmeter.uninstrument()
+    thinkmeter.instrument(capture_content=True, capture_thinking=True)
+    with xai_sdk.Client(**reach) as client:
+        from xai_sdk.chat import image, system, tool_result
+
+        def conversation() -> Any:
+            spoken = chat()
+            spoken.append(system("Be brief, sk-abcdefghijklmnopqrstuvwxyz123456."))
+            spoken.append(user("and this?", image("https://example.invalid/i.png")))
+            spoken.append(tool_result("weather: fine", "call-1"))
+            return spoken
+
+        told("content", lambda: conversation().sample())
+        told("content streamed", lambda: list(conversation().stream()))
+        told("content of a batch", lambda: chat().sample_batch(2))
+        told("content compacted", lambda: conversation().compact())
     thinkmeter.uninstrument()
     with xai_sdk.Client(**reach) as client:
         told("uninstrumented", lambda: chat().sample())
