@@ -1,4 +1,4 @@
-"""OTLP as ClickHouse sees it: the structure of a segment, and the text of a value.
+"""OTLP as ClickHouse sees it: the structure of a body, and the text of a value.
 
 Every value becomes text, as it stands in the maps of attributes:
 
@@ -30,24 +30,24 @@ SCALARS: Final = ("kind", "text", "flag", "int", "real", "bytes")
 
 
 def traces_structure() -> str:
-    """Columns of the table that segments of spans are inserted into."""
+    """Columns of a body of spans."""
     event = f"Tuple(time UInt64, name String, attributes {_attributes(EVENT_DEPTH)})"
     span = (
         "Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32,"
         f" start UInt64, end UInt64, attributes {_attributes(SPAN_DEPTH)}, events Array({event}),"
         " status Tuple(message String, code Int32))"
     )
-    return _segment(f"spans Array({span})")
+    return _body(f"spans Array({span})")
 
 
 def logs_structure() -> str:
-    """Columns of the table that segments of log records are inserted into."""
+    """Columns of a body of log records."""
     record = (
         "Tuple(time UInt64, severity Int32, severity_text String,"
         f" body {_value(LOG_DEPTH)}, attributes {_attributes(LOG_DEPTH)},"
         " trace_id String, span_id String, observed UInt64, event_name String)"
     )
-    return _segment(f"records Array({record})")
+    return _body(f"records Array({record})")
 
 
 def texts(values: str, depth: int, *, few: bool = False) -> str:
@@ -134,11 +134,11 @@ def _finite(number: str) -> str:
     return f"if(isFinite({number}), toString({number}), 'null')"
 
 
-def _segment(contents: str) -> str:
+def _body(contents: str) -> str:
     return (
-        "id String, bodies Array(Tuple(project String, received UInt64, resources Array(Tuple("
+        "project String, received UInt64, resources Array(Tuple("
         f"resource Tuple(attributes {_attributes(RESOURCE_DEPTH)}),"
-        f" scopes Array(Tuple(scope Tuple(name String, version String), {contents}))))))"
+        f" scopes Array(Tuple(scope Tuple(name String, version String), {contents}))))"
     )
 
 
