@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
 
-from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, record
+from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, read_whole, record
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
@@ -44,8 +44,12 @@ class Segment:
         Raises:
             OSError: the disk fails.
         """
+        own = marker(self.segment_id)
         with self.path.open("rb") as file:
-            return read_records(file.read(self.size), marker(self.segment_id))
+            if contents := read_whole(file, self.size, own):
+                return contents
+            file.seek(0)
+            return read_records(file.read(self.size), own)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

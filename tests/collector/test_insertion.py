@@ -106,6 +106,17 @@ def test_verdicts_and_labels_come_from_spans_and_from_logs(emptied: Client, inst
     assert counted(emptied, "log_records") == 2
 
 
+def test_large_segments_with_and_without_verdicts_go_in_whole(emptied: Client, installed: Insertion) -> None:
+    told = span_of({**CALL, a.REQUEST_ID: "r1"}, 61, events=[(a.EVALUATION_EVENT, {a.EVALUATION_NAME: "orm"})])
+    frames = [frame(big(), "default", RECEIVED), frame(traces([told]), "default", RECEIVED)]
+    for _ in range(2):
+        installed.insert_segment(emptied, Signal.TRACES, frames[:1], "without")
+        assert (counted(emptied), counted(emptied, "verdicts")) == (60, 0)
+    for _ in range(2):
+        installed.insert_segment(emptied, Signal.TRACES, frames, "with")
+        assert (counted(emptied), counted(emptied, "verdicts")) == (121, 1)
+
+
 def test_what_was_in_quarantine_comes_back_as_whose_it_was(
     emptied: Client, installed: Insertion, tmp_path: Path
 ) -> None:
