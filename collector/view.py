@@ -18,7 +18,7 @@ from typing import Final
 
 from thinkmeter.collector.dialects import expressions
 from thinkmeter.collector.dialects import fields as f
-from thinkmeter.collector.privacy import CONTENT, NOTHING_KEPT, THINKING, Privacy
+from thinkmeter.collector.privacy import CONTENT, CONTENT_NAMES, NOTHING_KEPT, THINKING, Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.sql import Layer, layered, listed, quoted, selected, used
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
@@ -64,7 +64,7 @@ SELECT project, received_nano, resource_attributes, scope_name, scope_version,
   s.trace_state AS trace_state, s.name AS name, s.kind AS kind_code, s.start AS start_nano, s.end AS end_nano,
   s.status.code AS status_code, {privacy.redacted_sql("s.status.message")} AS status_message,
   s.attributes.key AS keys,
-  {_redacted(texts("s.attributes.value", SPAN_DEPTH), privacy)} AS texts,
+  {_redacted(texts("s.attributes.value", SPAN_DEPTH, unread=_unread("s.attributes.key", privacy)), privacy)} AS texts,
   s.events.time AS event_nanos, s.events.name AS event_names, s.events.attributes.key AS event_keys,
   arrayMap(e -> arrayMap(v -> {event_text}, e.value), s.events.attributes) AS event_texts
 FROM ({_unnested(bodies, "spans", "s", privacy)})"""
@@ -250,6 +250,16 @@ def _event_keeps(privacy: Privacy) -> str:
         f" arrayWithConstant(length(names), {flat}), arrayWithConstant(length(names), {whole})),"
         " event_names, event_keys, event_texts)"
     )
+
+
+def _unread(keys: str, privacy: Privacy) -> str:
+    """For every attribute of a span whether it is content that nobody reads; '' where some may be kept.
+
+    Content is most of a span, and would go through every step only to be dropped at the end.
+    """
+    if privacy.looks_into:
+        return ""
+    return f"arrayMap(key -> key IN ({listed(sorted(CONTENT_NAMES - expressions.known_names()))}), {keys})"
 
 
 def _redacted(array: str, privacy: Privacy) -> str:
