@@ -7,7 +7,7 @@ import threading
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.schema.rows import Row, insert, select, span
+from tests.schema.rows import START, Row, insert, select, span
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.store.client import StoreAddress, connect
 
@@ -24,6 +24,21 @@ def test_nothing_new_is_nothing_to_do(client: Client) -> None:
     assert settle_calls(client) == 2
     assert settle_calls(client) == 0
     assert select(client, "SELECT count() AS n FROM watermarks") == [{"n": 1}]
+
+
+def test_how_far_it_came_is_known_however_long_nothing_came(client: Client) -> None:
+    row = "'settle', now64(6) - INTERVAL {0} DAY, now64(6) - INTERVAL {0} DAY, 1, 1"
+    for days in (40, 30, 20):
+        client.command(
+            f"INSERT INTO watermarks (job, recorded, settled_until, rows, duration_ms) SELECT {row.format(days)}"
+        )
+    insert(client, "watermarks", [{"job": "alerts", "settled_until": START, "rows": 1, "duration_ms": 1.0}])
+    client.command("OPTIMIZE TABLE watermarks FINAL")
+    said = "SELECT job, rows, dateDiff('day', settled_until, now()) = 20 AS newest FROM watermarks ORDER BY job"
+    assert select(client, said) == [
+        {"job": "alerts", "rows": 1, "newest": 0},
+        {"job": "settle", "rows": 3, "newest": 1},
+    ]
 
 
 def test_what_turns_out_to_be_a_repeat_is_taken_out(client: Client) -> None:
@@ -69,15 +84,28 @@ def test_any_order_and_any_batching_gives_the_same(client: Client, seed: int) ->
     rng.shuffle(rows)
     for row in rows:
         put(client, [row])
-        if rng.random() < 0.3:
-            settle_calls(client)
-    settle_calls(client)
+        if rng.random() < 0.2:
+            settle_calls(client, most=rng.randint(1, 5))
+    while settle_calls(client, most=10):
+        pass
     piecewise = select(client, "SELECT * FROM calls ORDER BY time, span_id")
     client.command("TRUNCATE TABLE call_facts")
     client.command("TRUNCATE TABLE watermarks")
     settle_calls(client)
     assert select(client, "SELECT * FROM calls ORDER BY time, span_id") == piecewise
     assert [(c["request_id"], c["thinking_tokens"]) for c in piecewise] == [(f"r{n}", n % 5) for n in range(12)]
+
+
+def test_a_backlog_is_settled_in_slices_the_oldest_first(client: Client) -> None:
+    settle_calls(client)
+    batches = [[span(request_id=f"r{batch}", at_s=batch) for _ in range(3)] for batch in range(4)]
+    for rows in batches:
+        client.insert("spans", [list(row.values()) for row in rows], column_names=list(rows[0]))
+    done = []
+    while settled := settle_calls(client, most=4):
+        done.append((settled, select(client, "SELECT max(request_id) AS newest FROM calls")[0]["newest"]))
+    assert done == [(6, "r1"), (6, "r3")]  # an insert stays whole
+    assert select(client, "SELECT count() AS n FROM calls") == [{"n": 12}]
 
 
 def test_spans_that_arrive_while_it_works_are_not_missed(database: StoreAddress) -> None:
