@@ -12,7 +12,7 @@ from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED
 from thinkmeter.collector.dialects.fields import NUMBERS
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
-from thinkmeter.collector.segment import Signal, body_of, closing, frame, frames
+from thinkmeter.collector.segment import Signal, body_of, frame
 from thinkmeter.schema import attributes as a
 
 PROJECT: Final = "canary"
@@ -33,17 +33,16 @@ ODD_VALUES: Final[Mapping[str, Any]] = {
 }
 
 
-def sample(signal: Signal) -> bytes:
-    """A segment with two requests of two projects."""
+def sample(signal: Signal) -> list[bytes]:
+    """Frames of two requests of two projects."""
     body = _traces() if signal is Signal.TRACES else _logs()
-    parts = [frame(body, project, RECEIVED) for project in (PROJECT, PROJECT + " 2")]
-    return b"".join([*parts, closing("canary")])
+    return [frame(body, project, RECEIVED) for project in (PROJECT, PROJECT + " 2")]
 
 
 def difference(client: Client, signal: Signal, tables: Mapping[str, str], privacy: Privacy = NOTHING_KEPT) -> str:
     """Where the rows in those tables are not the ones that the reference decoder makes of the sample; '' if alike."""
     expected: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
-    for part in frames(sample(signal)):
+    for part in sample(signal):
         for table, rows in decode(signal, *body_of(part), privacy).items():
             expected[table] += rows
     for table, rows in expected.items():

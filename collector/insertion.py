@@ -3,17 +3,28 @@
 import contextlib
 import logging
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, ProgrammingError
 
 from thinkmeter.collector.canary import difference, sample
-from thinkmeter.collector.pipeline import PROTO, Settings, create, drop, existing, faster_planning, objects
+from thinkmeter.collector.pipeline import (
+    PROTO,
+    Settings,
+    create,
+    drop,
+    existing,
+    faster_planning,
+    insertion_into,
+    objects,
+    without_evaluations,
+)
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
-from thinkmeter.collector.segment import Signal, body_of, frames
+from thinkmeter.collector.segment import Signal, body_of, delimited
+from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError, RetryableError
 from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.failure import reason
@@ -40,7 +51,17 @@ NATIVE_INSERT: Final[Settings] = {
     # the views compare with what the reference decoder writes
     "output_format_json_escape_forward_slashes": 0,
     "precise_float_parsing": 1,
+    # a few bodies at a time are decoded and taken apart, by one thread; their rows go on all together, since every
+    # block of them would be planned, and become a part, by itself
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "min_insert_block_size_rows": 2**31,
+    "min_insert_block_size_bytes": 2**40,
 }
+DECODED_BYTES: Final = 8 * 1024 * 1024
+"""About so many bytes of bodies are decoded at a time: fewer cost time, more cost memory."""
+EVALUATION: Final = a.EVALUATION_EVENT.encode()
+"""Without these bytes in it a segment holds no evaluations."""
 DURABLE: Final[Settings] = {
     "fsync_after_insert": 1,
     "fsync_part_directory": 1,
@@ -78,6 +99,9 @@ REFUSED_CODES: Final = frozenset(
 )
 """Errors of ClickHouse that are about the bytes, so that the same bytes fail again."""
 
+MALFORMED: Final = "Invalid protobuf data"
+"""What ClickHouse says of some of them under a code that says it of other things as well."""
+
 PASSING_CODES: Final = frozenset(
     {
         159,  # TIMEOUT_EXCEEDED
@@ -96,7 +120,7 @@ PASSING_CODES: Final = frozenset(
 )
 """Errors that say nothing about how a store decodes, so that its canary has to be tried again."""
 
-MESSAGE: Final = "Segment"
+MESSAGE: Final = "Body"
 CANARY: Final = "canary"
 ABANDONED_S: Final = 3600
 """Tables that are older are nobody's: of a canary that was cut off, or of a definition that was replaced."""
@@ -127,30 +151,30 @@ class Insertion:
         self._privacy = privacy
 
     def insert_segment(
-        self, client: Client, signal: Signal, segment: bytes, segment_id: str, settings: Settings | None = None
+        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, settings: Settings | None = None
     ) -> None:
-        """Insert a whole segment, once: whatever was stored under its id before is not stored again.
+        """Insert frames of a segment, once: whatever was stored under their token before is not stored again.
 
         Args:
             client: a client of the store, of this thread.
-            signal: what the segment carries.
-            segment: frames and a closing.
-            segment_id: the token under which the store remembers it.
+            signal: what the frames carry.
+            frames: as `segment.frame` makes them.
+            token: under which the store remembers them; always the same for these, and for no others.
             settings: further settings of the insert.
 
         Raises:
-            PermanentError: bytes in it cannot be decoded; nothing of it was stored.
-            RetryableError: anything else that kept the store from taking it.
+            PermanentError: bytes in them cannot be decoded; nothing of them was stored.
+            RetryableError: anything else that kept the store from taking them.
         """
         if not self.native:
-            self._insert_rows(client, signal, frames(segment), segment_id, settings)
-        elif len(segment) > SMALL_SEGMENT_BYTES:
-            self.insert_natively(client, signal, segment, segment_id, settings)
+            self._insert_rows(client, signal, frames, token, settings)
+        elif sum(map(len, frames)) > SMALL_SEGMENT_BYTES:
+            self.insert_natively(client, signal, frames, token, settings)
         else:
             try:
-                self._insert_rows(client, signal, frames(segment), segment_id, settings)
+                self._insert_rows(client, signal, frames, token, settings)
             except PermanentError:
-                self.insert_natively(client, signal, segment, segment_id, settings)
+                self.insert_natively(client, signal, frames, token, settings)
 
     def insert_frame(
         self, client: Client, signal: Signal, frame: bytes, token: str, settings: Settings | None = None
@@ -164,29 +188,37 @@ class Insertion:
         self._insert_rows(client, signal, [frame], token, settings)
 
     def insert_natively(
-        self, client: Client, signal: Signal, segment: bytes, token: str, settings: Settings | None = None
+        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, settings: Settings | None = None
     ) -> None:
-        """Insert a segment as the store decodes it, whatever its size.
+        """Insert frames as the store decodes them, however few.
 
         Raises:
-            PermanentError: the store cannot decode it; nothing of it was stored.
-            RetryableError: anything else that kept the store from taking it.
+            PermanentError: the store cannot decode them; nothing of them was stored.
+            RetryableError: anything else that kept the store from taking them.
         """
+        source = self._sources[signal]
+        if not any(EVALUATION in frame for frame in frames):
+            source = without_evaluations(source)
+        statement = insertion_into(source, signal, self._privacy).encode()
+        at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(map(len, frames))))
         with _told("the store does not take a segment"):
             client.raw_insert(
-                self._sources[signal],
-                insert_block=segment,
-                fmt="ProtobufSingle",
+                "",
+                # The statement goes before the bodies, being too long for the address of a request, and piece by
+                # piece, so that nothing is copied. A request that is repeated begins at the beginning again.
+                insert_block=cast(Any, [statement, *map(delimited, frames)]),
                 settings={
                     **self._settings,
                     **_schema(signal, by_text="format_schema_source" in self._settings),
+                    "max_block_size": at_once,
+                    "max_insert_block_size": at_once,
                     **(settings or {}),
                     "insert_deduplication_token": token,
                 },
             )
 
     def _insert_rows(
-        self, client: Client, signal: Signal, parts: Iterable[bytes], token: str, settings: Settings | None
+        self, client: Client, signal: Signal, parts: Sequence[bytes], token: str, settings: Settings | None
     ) -> None:
         rows: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
         for part in parts:
@@ -282,7 +314,7 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
                 client.command(f"CREATE TABLE {target} ENGINE = Memory AS SELECT * FROM {table} WHERE false")
             made = objects(signal, "", prefix, targets, privacy)
             create(client, made)
-            trial = Insertion({signal: next(iter(made))}, settings, types)
+            trial = Insertion({signal: next(iter(made))}, settings, types, privacy=privacy)
             trial.insert_natively(client, signal, sample(signal), prefix)
             if found := difference(client, signal, targets, privacy):
                 return found
@@ -328,7 +360,7 @@ def _told(what: str, refuses: bool = True) -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        if refuses and (_code(error) in REFUSED_CODES or isinstance(error, DataError)):
+        if refuses and (_code(error) in REFUSED_CODES or MALFORMED in str(error) or isinstance(error, DataError)):
             raise PermanentError(f"{what}: {reason(error)}") from error
         raise RetryableError(f"{what}: {reason(error)}") from error
 

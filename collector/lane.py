@@ -117,6 +117,11 @@ class Lane:
                     client.close()
         return self._store
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._store is not None
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._store is not None:

@@ -1,7 +1,7 @@
-"""The tables and views through which a segment becomes rows; `view` has their SQL."""
+"""The insert, tables and views through which a segment becomes rows; `view` has their SQL."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from thinkmeter.collector import view, wire
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES
 from thinkmeter.collector.segment import Signal
+from thinkmeter.collector.sql import quoted
 
 Settings = Mapping[str, str | int]
 
@@ -33,7 +34,10 @@ def objects(
     targets: Mapping[str, str] | None = None,
     privacy: Privacy = NOTHING_KEPT,
 ) -> dict[str, str]:
-    """Tables and views of a signal: name -> statement that makes it, first the table that segments go into.
+    """Tables and views of a signal: name -> statement that makes it, first the table that rows go into.
+
+    What holds no evaluations may go into `without_evaluations` of that table, past the views of verdicts and labels,
+    which would be planned for nothing.
 
     Args:
         signal: what the segments carry.
@@ -42,31 +46,50 @@ def objects(
         targets: other tables to fill than those of the schema.
         privacy: what of the content is kept; it is part of the definitions.
     """
-    if signal is Signal.TRACES:
-        structure, row = wire.traces_structure(), view.SPAN_ROW
-    else:
-        structure, row = wire.logs_structure(), view.RECORD_ROW
-    rows_of = partial(view.span_rows if signal is Signal.TRACES else view.record_rows, privacy=privacy)
-    selects: dict[str, Callable[[str], str]] = {
-        "spans": partial(view.spans, privacy=privacy),
-        "log_records": partial(view.log_records, privacy=privacy),
-        "verdicts": lambda rows: view.verdicts(rows, signal),
-        "labels": lambda rows: view.labels(rows, signal),
-    }
-    definition = [structure, row, rows_of(""), *(selects[table]("") for table in TABLES[signal])]
+    row = view.SPAN_ROW if signal is Signal.TRACES else view.RECORD_ROW
+    said, spans, log_records = (partial(made, privacy=privacy) for made in (view.said, view.spans, view.log_records))
+    definition = [row, rows_of(signal, privacy), said(""), spans(""), log_records("")]
+    definition += [view.verdicts("", signal), view.labels("", signal)]
     hashed = "\n".join([depends_on, PROTO[signal].read_text(), *definition])
     source = f"{prefix}otlp_{signal}_{hashlib.sha256(hashed.encode()).hexdigest()[:12]}"
-    rows = f"{source}_rows"
-    views = {f"{source}_{table}": ((targets or {}).get(table, table), selects[table](rows)) for table in TABLES[signal]}
-    views[f"{source}_view"] = (rows, rows_of(source))
+    plain, heard = without_evaluations(source), f"{source}_said"
+    target = {table: (targets or {}).get(table, table) for table in TABLES[signal]}
+    tables = {source: f"({row}) ENGINE = Null", plain: f"({row}) ENGINE = Null"}
+    views = {
+        f"{source}_passed": (plain, f"SELECT * FROM {source}"),
+        f"{source}_verdicts": (target["verdicts"], view.verdicts(source, signal)),
+        f"{source}_labels": (target["labels"], view.labels(source, signal)),
+    }
+    if signal is Signal.TRACES:
+        tables[heard] = f"ENGINE = Null AS {said(plain)}"
+        views[f"{source}_hearing"] = (heard, said(plain))
+        views[f"{source}_meaning"] = (target["spans"], spans(heard))
+    else:
+        views[f"{source}_log_records"] = (target["log_records"], log_records(plain))
     return {
-        source: f"CREATE TABLE IF NOT EXISTS {source} ({structure}) ENGINE = Null",
-        rows: f"CREATE TABLE IF NOT EXISTS {rows} ({row}) ENGINE = Null",
+        **{name: f"CREATE TABLE IF NOT EXISTS {name} {definition}" for name, definition in tables.items()},
         **{
-            name: f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} TO {target} AS {select}"
-            for name, (target, select) in views.items()
+            name: f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} TO {to} AS {select}"
+            for name, (to, select) in views.items()
         },
     }
+
+
+def without_evaluations(source: str) -> str:
+    """The table for rows among which there are no evaluations, by the name of the one for all rows."""
+    return f"{source}_0"
+
+
+def insertion_into(table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT) -> str:
+    """The statement behind which bodies follow, each behind its length."""
+    return f"INSERT INTO {table} {rows_of(signal, privacy)} FORMAT Protobuf\n"
+
+
+def rows_of(signal: Signal, privacy: Privacy) -> str:
+    """The SELECT of rows of what an insert brings."""
+    if signal is Signal.TRACES:
+        return view.span_rows(f"input({quoted(wire.traces_structure())})", privacy)
+    return view.record_rows(f"input({quoted(wire.logs_structure())})", privacy)
 
 
 def create(client: Client, statements: Mapping[str, str]) -> None:
@@ -91,5 +114,5 @@ def existing(client: Client, pattern: str) -> dict[str, int]:
 
 def drop(client: Client, names: Iterable[str]) -> None:
     """Drop tables and views, sources before what hangs on them, so that no insert ever runs into nothing."""
-    for name in sorted(names, key=len):
+    for name in sorted(names, key=lambda name: (len(name), name)):
         client.command("DROP TABLE IF EXISTS {name:Identifier}", {"name": name})

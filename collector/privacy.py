@@ -208,6 +208,13 @@ THINKING: Final = _names({name for dialect in DIALECTS for name in dialect.think
 """Names of attributes that hold thinking, as a pattern."""
 CONTENT: Final = _names({name for dialect in DIALECTS for name in dialect.content})
 """Names of attributes that hold content, as a pattern."""
+CONTENT_NAMES: Final = frozenset(
+    name
+    for dialect in DIALECTS
+    for name in (*dialect.content, *dialect.thinking)
+    if not name.endswith(".") and "#" not in name
+)
+"""Those of either that are one name each."""
 
 _WORDS: Final = frozenset(THINKING_WORDS)
 _EITHER: Final = _compiled(f"{THINKING}|{CONTENT}")

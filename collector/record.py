@@ -6,6 +6,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from thinkmeter.collector.segment import Signal
 
@@ -47,6 +48,25 @@ def marker(segment_id: str) -> bytes:
 def record(file_marker: bytes, frame: bytes, items: int) -> bytes:
     """One frame as a record."""
     return HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
+
+
+def read_whole(file: BinaryIO, size: int, file_marker: bytes) -> Contents | None:
+    """All records of a file that is nothing but whole records, none of it in memory twice; None if it is not."""
+    frames: list[bytes] = []
+    items: list[int] = []
+    left = size
+    while left:
+        data = file.read(min(HEADER.size, left))
+        if len(data) < HEADER.size or not data.startswith(file_marker):
+            return None
+        _, length, count, checksum = HEADER.unpack(data)
+        left -= HEADER.size + length
+        frame = file.read(length) if left >= 0 else b""
+        if len(frame) != length or checksum != _checksum(frame, length, count):
+            return None
+        frames.append(frame)
+        items.append(count)
+    return Contents(frames, items, [])
 
 
 def read_records(data: bytes, file_marker: bytes) -> Contents:

@@ -14,7 +14,7 @@ from thinkmeter.collector.insertion import Insertion
 from thinkmeter.collector.otlp_files import Recorded
 from thinkmeter.collector.quarantine import Origin, origin
 from thinkmeter.collector.refusal import Reason, Refused
-from thinkmeter.collector.segment import closing, frame
+from thinkmeter.collector.segment import frame
 from thinkmeter.schema.errors import PermanentError
 
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
@@ -85,7 +85,7 @@ class Replay:
         token = _token(of.project, *(kept.body for _, kept in batch))
         frames = [frame(kept.body, of.project, of.received_unix_nano) for _, kept in batch]
         try:
-            self._insertion.insert_segment(self._client, export.signal, b"".join(frames) + closing(token), token)
+            self._insertion.insert_segment(self._client, export.signal, frames, token)
         except PermanentError:
             tokens = [_token(of.project, kept.body) for _, kept in batch]
             self._insert_one_by_one(path, export, batch, frames, tokens)

@@ -1,8 +1,8 @@
 """A segment: OTLP export requests of any number of projects, framed so that one insert decodes them all.
 
-On the wire it is one protobuf message, and so is any concatenation of frames and a closing:
+On the wire it is one protobuf message, and so is any number of its frames:
 
-    Segment { repeated Body bodies = 1; string id = 2; }
+    Segment { repeated Body bodies = 1; }
     Body { repeated ResourceSpans resource_spans = 1; string project = 1001; fixed64 received_unix_nano = 1002; }
 
 (`resource_logs` in a segment of logs). The client's own bytes are the body's field 1, unchanged.
@@ -15,7 +15,6 @@ from enum import StrEnum
 from thinkmeter.schema.errors import PermanentError
 
 BODIES = 1
-ID = 2
 EXPORTED = 1
 PROJECT = 1001
 RECEIVED = 1002
@@ -55,19 +54,9 @@ def frame(body: bytes, project: str, received_unix_nano: int) -> bytes:
     )
 
 
-def closing(segment_id: str) -> bytes:
-    """What ends a segment: its id."""
-    name = segment_id.encode()
-    return b"".join((_ID_TAG, _varint(len(name)), name))
-
-
-def frames(segment: bytes) -> list[bytes]:
-    """The frames of a segment in order, each as `frame` made it.
-
-    Raises:
-        PermanentError: the segment is cut off or no segment.
-    """
-    return [segment[start:end] for number, _, start, _, end in _fields(segment) if number == BODIES]
+def delimited(frame: bytes) -> memoryview:
+    """The body of a frame behind its length: what is left of it without its tag."""
+    return memoryview(frame)[len(_BODIES_TAG) :]
 
 
 def body_of(frame: bytes) -> tuple[bytes, str, int]:
@@ -144,6 +133,5 @@ def _varint(number: int) -> bytes:
 
 
 _BODIES_TAG = _varint(BODIES << 3 | LENGTH)
-_ID_TAG = _varint(ID << 3 | LENGTH)
 _PROJECT_TAG = _varint(PROJECT << 3 | LENGTH)
 _RECEIVED_TAG = _varint(RECEIVED << 3 | FIXED64)

@@ -26,6 +26,10 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 FULL_RETRY_S = 10.0
+LARGE_BYTES = 16 * 1024 * 1024
+"""A segment that has grown to this is worth an insert, however young it is."""
+PAUSE_AGES, GAP_AGES = 2.0, 0.1
+"""After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
 COMPLAINT_INTERVAL_S = 60.0
 
 
@@ -101,6 +105,10 @@ class Spool:
                 self._changed.wait()
             self._hungry.discard(signal)
             return self._closed[signal][0]
+
+    def waits(self, signal: Signal) -> int:
+        """How many segments wait that will grow no more."""
+        return len(self._closed[signal])
 
     def remove(self, signal: Signal) -> None:
         """Delete the oldest segment, which the store has."""
@@ -210,14 +218,20 @@ class Spool:
 
     def _ripe(self) -> list[Signal]:
         # Only while the writer waits: as long as it is busy, or the store is away, the file had better grow.
-        return [s for s in self._hungry if s in self._open and self._remaining_s(self._open[s]) <= 0]
+        return [s for s in self._hungry if s in self._open and self._remaining_s(s) <= 0]
 
     def _ripe_in_s(self) -> float | None:
-        remaining = [self._remaining_s(self._open[s]) for s in self._hungry if s in self._open]
+        remaining = [self._remaining_s(s) for s in self._hungry if s in self._open]
         return max(0.0, min(remaining)) if remaining else None
 
-    def _remaining_s(self, file: OpenFile) -> float:
-        return file.opened_s + self._settings.segment_age_s - time.monotonic()
+    def _remaining_s(self, signal: Signal) -> float:
+        file, age_s = self._open[signal], self._settings.segment_age_s
+        if file.size >= LARGE_BYTES:
+            return 0.0
+        due_s = file.opened_s + age_s
+        if file.opened_s - self._taken_s[signal] >= PAUSE_AGES * age_s:
+            due_s = min(due_s, file.written_s + GAP_AGES * age_s)
+        return due_s - time.monotonic()
 
     def _commit(self, signal: Signal, appends: Sequence[Append]) -> None:
         waiting = deque(appends)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
 
-from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, record
+from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, read_whole, record
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
@@ -44,8 +44,12 @@ class Segment:
         Raises:
             OSError: the disk fails.
         """
+        own = marker(self.segment_id)
         with self.path.open("rb") as file:
-            return read_records(file.read(self.size), marker(self.segment_id))
+            if contents := read_whole(file, self.size, own):
+                return contents
+            file.seek(0)
+            return read_records(file.read(self.size), own)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class OpenFile:
 
     Attributes:
         opened_s: when its first request was received, by a clock that only goes forward.
+        written_s: when its last one was.
         size: bytes that were written, on disk or not.
         items: spans or log records in them.
         synced: bytes that are on disk for certain.
@@ -78,6 +83,7 @@ class OpenFile:
     segment_id: str
     descriptor: int
     opened_s: float
+    written_s: float
     size: int = 0
     items: int = 0
     synced: int = 0
@@ -93,7 +99,8 @@ class OpenFile:
         segment_id = new_segment_id(signal)
         path = directory / f"{segment_id}{SUFFIX}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return cls(path, segment_id, descriptor, time.monotonic())
+        now_s = time.monotonic()
+        return cls(path, segment_id, descriptor, now_s, now_s)
 
     def write(self, append: Append) -> None:
         """Add a frame, which is safe after the next `sync`.
@@ -104,6 +111,7 @@ class OpenFile:
         rest = memoryview(record(marker(self.segment_id), append.frame, append.items))
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
+        self.written_s = time.monotonic()
         self.size += append.size
         self.items += append.items
         self._unsynced.append(append)

@@ -27,7 +27,7 @@ def selected(columns: Layer) -> str:
     return ",\n  ".join(c if c == expression else f"{expression} AS {c}" for c, expression in columns.items())
 
 
-def layered(table: str, columns: Collection[str], layers: Sequence[Layer]) -> str:
+def layered(table: str, columns: Collection[str], layers: Sequence[Layer], kept: Collection[str] = ()) -> str:
     """A SELECT of the columns of the last layer; each layer stands on those before it, the first on a table.
 
     A layer is a subquery, because the store writes an alias out wherever another expression of its SELECT uses it:
@@ -38,6 +38,7 @@ def layered(table: str, columns: Collection[str], layers: Sequence[Layer]) -> st
         table: the table's name.
         columns: the table's columns.
         layers: a column may use those of earlier layers, and those of its own layer that do no such thing.
+        kept: columns of the table and of earlier layers that are selected as well.
 
     Raises:
         ValueError: a chain of columns within a layer.
@@ -50,13 +51,17 @@ def layered(table: str, columns: Collection[str], layers: Sequence[Layer]) -> st
         for column in changed:
             if chain := used[column] & linked - {column}:
                 raise ValueError(f"{column} uses {', '.join(sorted(chain))}, which use columns of the same layer")
-        last = place + 1 == len(layers)
-        later = {word for following in words[place + 1 :] for own in following.values() for word in own}
-        passed = {} if last else {column: column for column in sorted(available & later - layer.keys())}
+        later = {word for following in words[place + 1 :] for own in following.values() for word in own} | set(kept)
+        passed = {column: column for column in sorted(available & later - layer.keys())}
         select = f"SELECT\n  {selected({**passed, **layer})}\nFROM {source}"
         available = {*passed, *layer}
         source = f"(\n{select})"
     return select
+
+
+def used(layers: Iterable[Layer]) -> set[str]:
+    """Whatever the layers name: columns, functions, variables."""
+    return {word for layer in layers for expression in layer.values() for word in _words(expression)}
 
 
 def _words(expression: str) -> set[str]:

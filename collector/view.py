@@ -1,12 +1,15 @@
 """ClickHouse's SQL of the decoding, made from the table of dialects.
 
-Two steps, since a query over OTLP's nested types is costly to plan and one over flat columns is not:
+In steps, since planning one query over all of it would cost the store more than running it: planning grows with the
+square of how deep subqueries lie in one another, and with how nested the types are that they carry.
 
-    segment of spans -> span rows (names and texts of attributes) -> spans, verdicts, labels
-    segment of logs -> record rows -> log_records, verdicts, labels
+    bodies of spans -> span rows (names and texts of attributes) -> spans as they say it -> spans
+                                                                 -> verdicts, labels
+    bodies of logs -> record rows -> log_records, verdicts, labels
 
-What lies between is a table that keeps nothing (engine Null), as is the segment's own. Each function here returns the
-SELECT of one view over a table of that name. `reference` says the same in Python.
+The first step is part of every insert, so that bodies are decoded and taken apart a few at a time; each other one is
+a view. What lies between is a table that keeps nothing (engine Null). Each function here returns one SELECT over a
+table of that name. `reference` says the same in Python.
 """
 
 import re
@@ -15,9 +18,9 @@ from typing import Final
 
 from thinkmeter.collector.dialects import expressions
 from thinkmeter.collector.dialects import fields as f
-from thinkmeter.collector.privacy import CONTENT, NOTHING_KEPT, THINKING, Privacy
+from thinkmeter.collector.privacy import CONTENT, CONTENT_NAMES, NOTHING_KEPT, THINKING, Privacy
 from thinkmeter.collector.segment import Signal
-from thinkmeter.collector.sql import layered, listed, quoted, selected
+from thinkmeter.collector.sql import Layer, layered, listed, quoted, selected, used
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
 from thinkmeter.schema import attributes as a
 
@@ -52,8 +55,8 @@ RECORD_ROW: Final = (
 """Columns of what lies between: OTLP flat, times in nanoseconds since 1970, ids in hex."""
 
 
-def span_rows(segments: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Segments of spans -> one row a span, redacted."""
+def span_rows(bodies: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Bodies of spans -> one row a span, redacted."""
     event_text = privacy.redacted_sql(text("v", EVENT_DEPTH))
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name, scope_version,
@@ -61,14 +64,14 @@ SELECT project, received_nano, resource_attributes, scope_name, scope_version,
   s.trace_state AS trace_state, s.name AS name, s.kind AS kind_code, s.start AS start_nano, s.end AS end_nano,
   s.status.code AS status_code, {privacy.redacted_sql("s.status.message")} AS status_message,
   s.attributes.key AS keys,
-  {_redacted(texts("s.attributes.value", SPAN_DEPTH), privacy)} AS texts,
+  {_redacted(texts("s.attributes.value", SPAN_DEPTH, unread=_unread("s.attributes.key", privacy)), privacy)} AS texts,
   s.events.time AS event_nanos, s.events.name AS event_names, s.events.attributes.key AS event_keys,
   arrayMap(e -> arrayMap(v -> {event_text}, e.value), s.events.attributes) AS event_texts
-FROM ({_unnested(segments, "spans", "s", privacy)})"""
+FROM ({_unnested(bodies, "spans", "s", privacy)})"""
 
 
-def record_rows(segments: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Segments of log records -> one row a record, redacted."""
+def record_rows(bodies: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Bodies of log records -> one row a record, redacted."""
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name,
   r.time AS record_nano, r.observed AS observed_nano, r.severity AS severity_code, r.severity_text AS severity_text,
@@ -76,28 +79,19 @@ SELECT project, received_nano, resource_attributes, scope_name,
   {_id("r.trace_id")} AS trace_id, {_id("r.span_id")} AS span_id, r.event_name AS own_event_name,
   r.attributes.key AS keys,
   {_redacted(texts("r.attributes.value", LOG_DEPTH), privacy)} AS texts
-FROM ({_unnested(segments, "records", "r", privacy)})"""
+FROM ({_unnested(bodies, "records", "r", privacy)})"""
 
 
-def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Rows of spans -> the table `spans`, without the content that is not kept."""
-    exception = "indexOf(event_names, 'exception')"
-    first_chunk = [f"event_nanos[indexOf(event_names, {quoted(event)})]" for event in f.FIRST_CHUNK_EVENTS]
-    around = {
-        "span_nano": "multiIf(start_is_time, start_nano, end_is_time, end_nano, received_nano)",
-        "is_inference": "meant_class = 'inference'",
-        "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
-        "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
-        "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
-        "keeps": expressions.kept(privacy.stays_sql("key", "value", "flat"), f"{THINKING}|{CONTENT}"),
-        "event_keeps": _event_keeps(privacy),
-        "odd": f"substring(concat({', '.join(_oddities())}), 2)",
-    }
-    *layers, counted = [*expressions.reading(), *expressions.meaning()]
-    layers[0] = {**layers[0], "start_is_time": _is_time("start_nano"), "end_is_time": _is_time("end_nano")}
-    if privacy.looks_into:
-        layers[0] = {**layers[0], "flat": privacy.flat_sql("texts")}
-    return layered(rows, _columns(SPAN_ROW), [*layers, {**counted, **around}, _span_columns()])
+def said(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Rows of spans -> what each says in its own dialect, and what is needed of the rows behind that."""
+    first, second = _span_layers(privacy)
+    return layered(rows, _columns(SPAN_ROW), first, _passed_on(first, second))
+
+
+def spans(said: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """What spans say -> the table `spans`, without the content that is not kept."""
+    first, second = _span_layers(privacy)
+    return layered(said, _passed_on(first, second), second)
 
 
 def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
@@ -160,6 +154,34 @@ def labels(rows: str, signal: Signal) -> str:
 
 
 # --- the parts ------------------------------------------------------------------------------------
+
+
+def _span_layers(privacy: Privacy) -> tuple[list[Layer], list[Layer]]:
+    """The layers of `said` and those of `spans`, about half of the planning each."""
+    exception = "indexOf(event_names, 'exception')"
+    first_chunk = [f"event_nanos[indexOf(event_names, {quoted(event)})]" for event in f.FIRST_CHUNK_EVENTS]
+    around = {
+        "span_nano": "multiIf(start_is_time, start_nano, end_is_time, end_nano, received_nano)",
+        "is_inference": "meant_class = 'inference'",
+        "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
+        "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
+        "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
+        "keeps": expressions.kept(privacy.stays_sql("key", "value", "flat"), f"{THINKING}|{CONTENT}"),
+        "event_keeps": _event_keeps(privacy),
+        "odd": f"substring(concat({', '.join(_oddities())}), 2)",
+    }
+    told, found, *layers, counted = expressions.meaning()
+    first = [*expressions.reading(), told, found]
+    first[0] = {**first[0], "start_is_time": _is_time("start_nano"), "end_is_time": _is_time("end_nano")}
+    if privacy.looks_into:
+        first[0] = {**first[0], "flat": privacy.flat_sql("texts")}
+    return first, [*layers, {**counted, **around}, _span_columns()]
+
+
+def _passed_on(first: Sequence[Layer], second: Sequence[Layer]) -> list[str]:
+    """Columns of the rows and of the first layers that the second ones use."""
+    made = {column for layer in first for column in layer}
+    return sorted(made.union(_columns(SPAN_ROW)) & used(second))
 
 
 def _span_columns() -> dict[str, str]:
@@ -228,6 +250,16 @@ def _event_keeps(privacy: Privacy) -> str:
         f" arrayWithConstant(length(names), {flat}), arrayWithConstant(length(names), {whole})),"
         " event_names, event_keys, event_texts)"
     )
+
+
+def _unread(keys: str, privacy: Privacy) -> str:
+    """For every attribute of a span whether it is content that nobody reads; '' where some may be kept.
+
+    Content is most of a span, and would go through every step only to be dropped at the end.
+    """
+    if privacy.looks_into:
+        return ""
+    return f"arrayMap(key -> key IN ({listed(sorted(CONTENT_NAMES - expressions.known_names()))}), {keys})"
 
 
 def _redacted(array: str, privacy: Privacy) -> str:
@@ -335,8 +367,8 @@ def _whole(number: str, least: int) -> str:
     return f"if({number} >= {least} AND {expressions.is_count(number)}, toUInt32({number}), NULL)"
 
 
-def _unnested(segments: str, contents: str, alias: str, privacy: Privacy) -> str:
-    """One row for each span or record of a segment.
+def _unnested(bodies: str, contents: str, alias: str, privacy: Privacy) -> str:
+    """One row for each span or record of a body.
 
     Joining an array repeats whatever stands beside it. So each level takes out what it needs before it goes deeper,
     and never carries the level that it came from: a whole request would be repeated for every span.
@@ -349,9 +381,7 @@ SELECT project, received_nano, resource_attributes, s.scope.name AS scope_name, 
   s.{contents} AS {contents} FROM (
 SELECT project, received_nano, resource_attributes, arrayJoin(scopes) AS s FROM (
 SELECT project, received_nano, {resource} AS resource_attributes, r.scopes AS scopes FROM (
-SELECT project, received_nano, arrayJoin(resources) AS r FROM (
-SELECT b.project AS project, b.received AS received_nano, b.resources AS resources FROM (
-SELECT arrayJoin(bodies) AS b FROM {segments}))))))"""
+SELECT project, received AS received_nano, arrayJoin(resources) AS r FROM {bodies}))))"""
 
 
 def _columns(structure: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""OTLP as ClickHouse sees it: the structure of a segment, and the text of a value.
+"""OTLP as ClickHouse sees it: the structure of a body, and the text of a value.
 
 Every value becomes text, as it stands in the maps of attributes:
 
@@ -30,35 +30,42 @@ SCALARS: Final = ("kind", "text", "flag", "int", "real", "bytes")
 
 
 def traces_structure() -> str:
-    """Columns of the table that segments of spans are inserted into."""
+    """Columns of a body of spans."""
     event = f"Tuple(time UInt64, name String, attributes {_attributes(EVENT_DEPTH)})"
     span = (
         "Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32,"
         f" start UInt64, end UInt64, attributes {_attributes(SPAN_DEPTH)}, events Array({event}),"
         " status Tuple(message String, code Int32))"
     )
-    return _segment(f"spans Array({span})")
+    return _body(f"spans Array({span})")
 
 
 def logs_structure() -> str:
-    """Columns of the table that segments of log records are inserted into."""
+    """Columns of a body of log records."""
     record = (
         "Tuple(time UInt64, severity Int32, severity_text String,"
         f" body {_value(LOG_DEPTH)}, attributes {_attributes(LOG_DEPTH)},"
         " trace_id String, span_id String, observed UInt64, event_name String)"
     )
-    return _segment(f"records Array({record})")
+    return _body(f"records Array({record})")
 
 
-def texts(values: str, depth: int, *, few: bool = False) -> str:
-    """SQL: the texts of an array of values, given as SQL; of few it is not worth planning a way for scalars alone."""
+def texts(values: str, depth: int, *, few: bool = False, unread: str = "") -> str:
+    """SQL: the texts of an array of values, given as SQL.
+
+    Args:
+        values: the array.
+        depth: levels of lists and maps that are read.
+        few: it is not worth planning a way for scalars alone.
+        unread: an array that says of each value whether its text will be thrown away; then it may be ''.
+    """
     if few:
         return f"arrayMap(v -> {text('v', depth)}, {values})"
     # Most values are scalars or lists of them. Only rows with anything else take the way through all levels.
     nested = f"arrayExists(kind -> kind = 'map', {values}.kind)"
     if depth > 1:
         nested += f" OR arrayExists(kinds -> hasAny(kinds, ['list', 'map']), {values}.list.items.kind)"
-    return f"if({nested}, arrayMap(v -> {text('v', depth)}, {values}), {_flat_texts(values)})"
+    return f"if({nested}, arrayMap(v -> {text('v', depth)}, {values}), {_flat_texts(values, unread)})"
 
 
 def text(value: str, depth: int) -> str:
@@ -76,7 +83,7 @@ def text(value: str, depth: int) -> str:
     return _member(members, value)
 
 
-def _flat_texts(values: str) -> str:
+def _flat_texts(values: str, unread: str) -> str:
     """The same for scalars and lists of scalars, over each member's own array, which costs a third."""
     members = [f"{values}.{member}" for member in SCALARS] + [f"{values}.list.items.{member}" for member in SCALARS]
     elements = [f"e{member}" for member in SCALARS]
@@ -84,6 +91,10 @@ def _flat_texts(values: str) -> str:
     listed = f"arrayMap(({', '.join(elements)}) -> {element}, {', '.join(f'list_{name}' for name in elements)})"
     scalar = _scalar("v", "{}", "toString({})", "base64Encode({})", "''")
     lambda_of = [f"v{member}" for member in SCALARS] + [f"list_{name}" for name in elements]
+    if unread:
+        members.append(unread)
+        lambda_of.append("unread")
+        scalar = f"if(unread, '', {scalar})"
     return (
         f"arrayMap(({', '.join(lambda_of)}) -> if(vkind = 'list',"
         f" concat('[', arrayStringConcat({listed}, ','), ']'), {scalar}), {', '.join(members)})"
@@ -134,11 +145,11 @@ def _finite(number: str) -> str:
     return f"if(isFinite({number}), toString({number}), 'null')"
 
 
-def _segment(contents: str) -> str:
+def _body(contents: str) -> str:
     return (
-        "id String, bodies Array(Tuple(project String, received UInt64, resources Array(Tuple("
+        "project String, received UInt64, resources Array(Tuple("
         f"resource Tuple(attributes {_attributes(RESOURCE_DEPTH)}),"
-        f" scopes Array(Tuple(scope Tuple(name String, version String), {contents}))))))"
+        f" scopes Array(Tuple(scope Tuple(name String, version String), {contents}))))"
     )
 
 

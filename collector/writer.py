@@ -1,16 +1,21 @@
 """From the spool into the store: every segment in order, exactly once, however often it has to be tried."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
+from clickhouse_connect.driver.client import Client
+
+from thinkmeter.collector.insertion import Insertion
 from thinkmeter.collector.lane import Lane, Stopped
+from thinkmeter.collector.merges import Merges
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.quarantine import Quarantine
 from thinkmeter.collector.record import Contents
-from thinkmeter.collector.segment import Signal, closing
+from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.spool_files import Segment
 from thinkmeter.collector.telemetry import Telemetry
@@ -20,7 +25,7 @@ from thinkmeter.schema.store.client import StoreAddress
 
 log = logging.getLogger(__name__)
 
-WHOLE_BYTES: Final = 16 * 1024 * 1024
+WHOLE_BYTES: Final = 24 * 1024 * 1024
 """Up to this size a segment is one insert. A larger one is two, side by side: an insert keeps one core busy, and so
 little of it is planning then that it may be done twice."""
 
@@ -43,6 +48,8 @@ class Writer:
         self._quarantine = quarantine
         self._telemetry = telemetry
         self._stop = threading.Event()
+        # a server's merges are its operator's
+        self._merges = Merges() if address.embedded and signal is Signal.TRACES else None
         self._lane, self._beside = (Lane(signal, address, telemetry, privacy, self._stop) for _ in range(2))
         self._thread = threading.Thread(target=self._run, name=f"writer-{signal}", daemon=True)
         self._thread.start()
@@ -61,9 +68,11 @@ class Writer:
         try:
             # whatever is wrong with the store shows before the first segment
             self._lane.until_done(self._lane.connected)
+            self._lane.until_done(self._look_at_merges)
             while not self._stop.is_set() and (segment := self._spool.take(self._signal)) is not None:
                 self._write(segment)
                 self._spool.remove(self._signal)
+                self._lane.until_done(self._look_at_merges)
         except Stopped:
             log.info(
                 "%s that the store has not taken stay in the spool",
@@ -71,8 +80,15 @@ class Writer:
                 extra=event("writer.stopped", signal=self._signal),
             )
         finally:
+            with contextlib.suppress(Exception):  # a store that does not answer now is told by the next writer
+                if self._merges is not None and self._merges.wait and self._lane.is_open:
+                    self._merges.look(False, lambda: self._lane.connected()[0])
             self._lane.close()
             self._beside.close()
+
+    def _look_at_merges(self, beside: int = 0) -> None:
+        if self._merges is not None:
+            self._merges.look(self._spool.waits(self._signal) > beside, lambda: self._lane.connected()[0])
 
     # --- one segment ----------------------------------------------------------------------------------
 
@@ -115,9 +131,15 @@ class Writer:
         the same tokens.
         """
         token = segment_id if end - first == len(contents.frames) else f"{segment_id}/{first}-{end}"
-        data = b"".join((*contents.frames[first:end], closing(token)))
+        frames = contents.frames[first:end]
+
+        def insert(client: Client, insertion: Insertion) -> None:
+            if lane is self._lane:  # at every try, so that they never wait for one that fails again and again
+                self._look_at_merges(beside=1)
+            insertion.insert_segment(client, self._signal, frames, token)
+
         try:
-            lane.insert(lambda client, insertion: insertion.insert_segment(client, self._signal, data, token))
+            lane.insert(insert)
         except PermanentError as refused:
             if not narrowing:
                 log.warning(

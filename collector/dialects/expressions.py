@@ -149,6 +149,11 @@ def kept(stays: str, content: str) -> str:
     return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({unasked} OR ({stays})), codes, keys, texts)"
 
 
+def known_names() -> frozenset[str]:
+    """Names of attributes that a dialect reads or is known by."""
+    return frozenset(_codes())
+
+
 def dialect_name() -> str:
     """What the column `dialect` says."""
     names = listed(dialect.name for dialect in DIALECTS)

@@ -15,7 +15,7 @@ from thinkmeter.collector.insertion import SMALL_SEGMENT_BYTES, Insertion, insta
 from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.quarantine import Quarantine
 from thinkmeter.collector.replay import Replay
-from thinkmeter.collector.segment import Signal, closing, frame
+from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError, RetryableError
@@ -35,10 +35,6 @@ CALL = {
 def body(count: int, padding: int = 0, first: int = 1) -> bytes:
     told: dict[str, Any] = {**CALL, "padding": "x" * padding}
     return traces([span_of(told, number) for number in range(first, first + count)])
-
-
-def segment(*frames: bytes, name: str = "s") -> bytes:
-    return b"".join([*frames, closing(name)])
 
 
 def big(count: int = 60) -> bytes:
@@ -79,7 +75,7 @@ def test_the_same_segment_twice_is_stored_once(
     emptied: Client, installed: Insertion, sent: bytes, request: Any
 ) -> None:
     token = f"twice-{request.node.callspec.id}"
-    whole = segment(frame(sent, "default", RECEIVED), name=token)
+    whole = [frame(sent, "default", RECEIVED)]
     for _ in range(2):
         installed.insert_segment(emptied, Signal.TRACES, whole, token)
     assert counted(emptied) == (3 if len(sent) < SMALL_SEGMENT_BYTES else 60)
@@ -88,7 +84,7 @@ def test_the_same_segment_twice_is_stored_once(
 def test_one_segment_carries_several_projects(emptied: Client, installed: Insertion) -> None:
     for size, token in ((0, "projects-small"), (SMALL_SEGMENT_BYTES, "projects-large")):
         frames = [frame(body(2, padding=size), name, RECEIVED) for name in ("one", "zwei ü", "")]
-        installed.insert_segment(emptied, Signal.TRACES, segment(*frames), token)
+        installed.insert_segment(emptied, Signal.TRACES, frames, token)
         found = emptied.query("SELECT project, count() FROM spans GROUP BY project ORDER BY project").result_rows
         assert found == [("", 2), ("one", 2), ("zwei ü", 2)]
         emptied.command("TRUNCATE TABLE spans")
@@ -100,14 +96,25 @@ def test_verdicts_and_labels_come_from_spans_and_from_logs(emptied: Client, inst
     told = span_of(
         {**CALL, a.REQUEST_ID: "r1", a.ATTEMPT: 2}, events=[(a.EVALUATION_EVENT, each) for each in (verdict, label)]
     )
-    installed.insert_segment(emptied, Signal.TRACES, segment(frame(traces([told]), "default", RECEIVED)), "of-spans")
+    installed.insert_segment(emptied, Signal.TRACES, [frame(traces([told]), "default", RECEIVED)], "of-spans")
     records = [record({**each, a.REQUEST_ID: "r2"}, event=a.EVALUATION_EVENT) for each in (verdict, label)]
-    installed.insert_segment(emptied, Signal.LOGS, segment(frame(logs(records), "default", RECEIVED)), "of-logs")
+    installed.insert_segment(emptied, Signal.LOGS, [frame(logs(records), "default", RECEIVED)], "of-logs")
     verdicts = "SELECT request_id, attempt, verifier, passed FROM verdicts ORDER BY request_id"
     assert emptied.query(verdicts).result_rows == [("r1", 2, "orm", False), ("r2", None, "orm", False)]
     labels = "SELECT request_id, attempt, correct, source FROM labels ORDER BY request_id"
     assert emptied.query(labels).result_rows == [("r1", 2, True, "human"), ("r2", None, True, "human")]
     assert counted(emptied, "log_records") == 2
+
+
+def test_large_segments_with_and_without_verdicts_go_in_whole(emptied: Client, installed: Insertion) -> None:
+    told = span_of({**CALL, a.REQUEST_ID: "r1"}, 61, events=[(a.EVALUATION_EVENT, {a.EVALUATION_NAME: "orm"})])
+    frames = [frame(big(), "default", RECEIVED), frame(traces([told]), "default", RECEIVED)]
+    for _ in range(2):
+        installed.insert_segment(emptied, Signal.TRACES, frames[:1], "without")
+        assert (counted(emptied), counted(emptied, "verdicts")) == (60, 0)
+    for _ in range(2):
+        installed.insert_segment(emptied, Signal.TRACES, frames, "with")
+        assert (counted(emptied), counted(emptied, "verdicts")) == (121, 1)
 
 
 def test_what_was_in_quarantine_comes_back_as_whose_it_was(
@@ -133,7 +140,7 @@ def test_spans_of_many_months_are_one_insert(emptied: Client, installed: Inserti
     told = [span_of(CALL, number) for number in range(1, 241)]
     for number, each in enumerate(told):
         each.start_time_unix_nano = RECEIVED - number * 31 * 86_400 * 10**9
-    whole = segment(frame(traces(told), "default", RECEIVED))
+    whole = [frame(traces(told), "default", RECEIVED)]
     installed.insert_natively(emptied, Signal.TRACES, whole, "months")
     installed.insert_segment(emptied, Signal.TRACES, whole, "months-rows")
     assert counted(emptied) == 480
@@ -161,7 +168,7 @@ def test_bytes_that_nobody_can_decode_are_refused_for_good(emptied: Client, inst
     broken = frame(cut_inside(), "default", RECEIVED)
     for insert in (installed.insert_natively, installed.insert_segment):
         with pytest.raises(PermanentError, match="does not take a segment"):
-            insert(emptied, Signal.TRACES, segment(frame(body(2), "default", RECEIVED), broken), "broken")
+            insert(emptied, Signal.TRACES, [frame(body(2), "default", RECEIVED), broken], "broken")
     with pytest.raises(PermanentError, match="not an OTLP export request of traces"):
         installed.insert_frame(emptied, Signal.TRACES, broken, "broken/1")
     assert counted(emptied) == 0
@@ -170,7 +177,7 @@ def test_bytes_that_nobody_can_decode_are_refused_for_good(emptied: Client, inst
 def test_what_the_store_alone_refuses_is_inserted_as_python_reads_it(emptied: Client, installed: Insertion) -> None:
     odd = frame(wrong_wire_type(), "default", RECEIVED)
     with pytest.raises(PermanentError):
-        installed.insert_natively(emptied, Signal.TRACES, segment(odd), "odd")
+        installed.insert_natively(emptied, Signal.TRACES, [odd], "odd")
     for _ in range(2):
         installed.insert_frame(emptied, Signal.TRACES, odd, "odd/0")
     assert emptied.query("SELECT span_id, kind FROM spans").result_rows == [(f"{9:016x}", "unspecified")]
@@ -183,7 +190,7 @@ def test_a_segment_of_the_other_signal_is_refused_or_holds_nothing(emptied: Clie
 
 
 def test_a_store_without_memory_is_tried_again(emptied: Client, installed: Insertion) -> None:
-    whole = segment(frame(big(), "default", RECEIVED))
+    whole = [frame(big(), "default", RECEIVED)]
     with pytest.raises(RetryableError):
         installed.insert_segment(emptied, Signal.TRACES, whole, "memory", {"max_memory_usage": 1_000_000})
     installed.insert_segment(emptied, Signal.TRACES, whole, "memory")
@@ -204,16 +211,16 @@ def test_tokens_and_rows_outlast_a_killed_store(tmp_path: Path) -> None:
         with connect(own.address) as client:
             before = install(client, embedded=True)
             for token, part in sent.items():
-                before.insert_segment(client, Signal.TRACES, segment(part), token)
+                before.insert_segment(client, Signal.TRACES, [part], token)
         own._child.kill()
         own._child.wait()
         with pytest.raises(RetryableError), connect(own.address) as client:
-            before.insert_segment(client, Signal.TRACES, segment(sent["small"]), "small")
+            before.insert_segment(client, Signal.TRACES, [sent["small"]], "small")
         own.restart()
         with connect(own.address) as client:
             after = install(client, embedded=True)
             for token, part in sent.items():
-                after.insert_segment(client, Signal.TRACES, segment(part), token)
+                after.insert_segment(client, Signal.TRACES, [part], token)
             assert counted(client) == 63
 
 
@@ -267,7 +274,7 @@ def test_two_collectors_may_start_while_a_third_inserts(database: StoreAddress) 
         for other in others:
             other.start()
         while any(other.is_alive() for other in others) or inserted == 0:
-            whole = segment(frame(body(1, first=inserted + 1), "default", RECEIVED))
+            whole = [frame(body(1, first=inserted + 1), "default", RECEIVED)]
             insertion.insert_natively(client, Signal.TRACES, whole, f"segment {inserted}")
             inserted += 1
         assert failures == []
@@ -278,7 +285,7 @@ def test_a_server_gets_the_schema_in_the_insert(database: StoreAddress) -> None:
     with connect(database) as client:
         insertion = install(client, embedded=False)
         assert insertion.native, insertion.reason
-        insertion.insert_segment(client, Signal.TRACES, segment(frame(big(), "default", RECEIVED)), "big")
+        insertion.insert_segment(client, Signal.TRACES, [frame(big(), "default", RECEIVED)], "big")
         assert counted(client) == 60
 
 
@@ -292,7 +299,7 @@ def test_where_the_store_decodes_otherwise_python_inserts_and_says_so(
         assert not insertion.native
         assert "verdicts.threshold" in insertion.reason
         assert insertion.reason in caplog.text
-        insertion.insert_segment(client, Signal.TRACES, segment(frame(big(), "default", RECEIVED)), "big")
+        insertion.insert_segment(client, Signal.TRACES, [frame(big(), "default", RECEIVED)], "big")
         assert counted(client) == 60
 
 
@@ -302,7 +309,7 @@ def test_where_the_store_cannot_decode_python_inserts(database: StoreAddress) ->
         insertion = install(client, embedded=True)
         assert not insertion.native
         assert "query size" in insertion.reason
-        insertion.insert_segment(client, Signal.TRACES, segment(frame(big(), "default", RECEIVED)), "s")
+        insertion.insert_segment(client, Signal.TRACES, [frame(big(), "default", RECEIVED)], "s")
         assert counted(client) == 60
 
 
@@ -317,7 +324,7 @@ def test_how_fast_segments_go_in(emptied: Client, installed: Insertion, capsys: 
     }
     told |= {f"some.attribute.{number}": f"value {number}" for number in range(10)}
     for count, native in ((20_000, True), (100, True), (100, False)):
-        whole = segment(frame(traces([span_of(told, number + 1) for number in range(count)]), "default", RECEIVED))
+        whole = [frame(traces([span_of(told, number + 1) for number in range(count)]), "default", RECEIVED)]
         started = time.perf_counter()
         if native:
             installed.insert_natively(emptied, Signal.TRACES, whole, f"speed-{count}")
@@ -326,5 +333,5 @@ def test_how_fast_segments_go_in(emptied: Client, installed: Insertion, capsys: 
         took = time.perf_counter() - started
         decoder = "store" if native else "Python"
         with capsys.disabled():
-            print(f"\n{count} spans, {len(whole) / 1e6:.1f} MB, {decoder}: {count / took:,.0f}/s, {took:.3f} s")
+            print(f"\n{count} spans, {len(whole[0]) / 1e6:.1f} MB, {decoder}: {count / took:,.0f}/s, {took:.3f} s")
     assert counted(emptied) == 20_200

@@ -14,7 +14,7 @@ from thinkmeter.collector.dialects import DIALECTS
 from thinkmeter.collector.insertion import Insertion, install
 from thinkmeter.collector.privacy import NOTHING_KEPT, REDACTED, Kept, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
-from thinkmeter.collector.segment import Signal, closing, frame
+from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -191,7 +191,7 @@ def test_both_decoders_keep_the_same(store_client: Client, privacy: Privacy) -> 
         for project in ("open", "half", "other"):
             for table, made in decode(signal, body, project, RECEIVED, privacy).items():
                 expected[table] += made
-        segment = b"".join([*(frame(body, p, RECEIVED) for p in ("open", "half", "other")), closing("s")])
+        segment = [frame(body, p, RECEIVED) for p in ("open", "half", "other")]
         insertion.insert_natively(store_client, signal, segment, f"{signal} {privacy}")
         for table, right in expected.items():
             found = in_order(stored(store_client, table))

@@ -20,7 +20,7 @@ from thinkmeter.collector.record import HEADER, marker, new_segment_id, read_rec
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import Spool
+from thinkmeter.collector.spool import LARGE_BYTES, Spool
 from thinkmeter.collector.spool_files import SUFFIX, Segment
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.errors import ThinkmeterError
@@ -250,6 +250,29 @@ def test_takers_that_wait_leave_the_processor_alone(spool: Spool) -> None:
     assert not any(taker.is_alive() for taker in takers)
 
 
+def test_the_first_segment_after_a_pause_is_taken_as_soon_as_nothing_more_comes(tmp_path: Path) -> None:
+    settings = NO_RESERVE.model_copy(update={"segment_age_s": 2.0})
+    spool = Spool(tmp_path / "spool", settings, Telemetry())
+    spool._taken_s[Signal.TRACES] -= 4.0  # so long ago the store took something
+    begun_s = time.monotonic()
+    spool.append(Signal.TRACES, b"first", 1).result(WAIT_S)
+    assert contents(spool.take(Signal.TRACES)) == [b"first"]
+    assert time.monotonic() - begun_s < 2.0
+    spool.remove(Signal.TRACES)
+    begun_s = time.monotonic()
+    spool.append(Signal.TRACES, b"second", 1).result(WAIT_S)
+    assert contents(spool.take(Signal.TRACES)) == [b"second"]  # it waited for company
+    assert time.monotonic() - begun_s >= 1.9
+    spool.close()
+
+
+def test_a_large_segment_is_taken_however_young_it_is(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", NO_RESERVE.model_copy(update={"segment_age_s": 3600.0}), Telemetry())
+    spool.append(Signal.TRACES, b"a" * LARGE_BYTES, 1).result(WAIT_S)
+    assert [len(frame) for frame in contents(spool.take(Signal.TRACES))] == [LARGE_BYTES]
+    spool.close()
+
+
 def test_a_closing_spool_puts_off(spool: Spool) -> None:
     spool.close()
     with pytest.raises(Deferred, match="stopping"):
@@ -264,7 +287,7 @@ from pathlib import Path
 from thinkmeter.collector.refusal import Deferred
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import Spool
+from thinkmeter.collector.spool import LARGE_BYTES, Spool
 from thinkmeter.collector.telemetry import Telemetry
 spool = Spool(Path(sys.argv[1]), CollectorSettings(min_free_disk_bytes=0), Telemetry())
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
@@ -327,7 +350,7 @@ import sys
 from pathlib import Path
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import Spool
+from thinkmeter.collector.spool import LARGE_BYTES, Spool
 from thinkmeter.collector.telemetry import Telemetry
 spool = Spool(Path(sys.argv[1]), CollectorSettings(min_free_disk_bytes=0, segment_spans=20), Telemetry())
 number = 0

@@ -25,7 +25,7 @@ from thinkmeter.collector.dialects.fields import CORRECT, FAILED, INCORRECT, NUM
 from thinkmeter.collector.dialects.meaning import number
 from thinkmeter.collector.insertion import Insertion, install
 from thinkmeter.collector.reference import TABLES, Row, decode
-from thinkmeter.collector.segment import Signal, closing, frame
+from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.collector.value import double_text, json_string
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.store.client import connect
@@ -179,7 +179,7 @@ def assert_both_decode_alike(
             expected[table] += rows
     for table in ("spans", "log_records", "verdicts", "labels"):
         client.command(f"TRUNCATE TABLE {table}")
-    segment = b"".join([*(frame(body, project, RECEIVED) for body, project in bodies), closing("s")])
+    segment = [frame(body, project, RECEIVED) for body, project in bodies]
     insertion.insert_natively(client, signal, segment, "s")
     for table, rows in expected.items():
         found = in_order(stored(client, table))

@@ -557,7 +557,7 @@ def test_the_budget_and_the_off_switch_of_other_endpoints_are_read(
     provider: ProviderServer, client: Any, captured: Captured
 ) -> None:
     for extra in ({"reasoning": {"max_tokens": 2000}}, {"thinking": {"type": "disabled"}}):
-        provider.reply(chat_whole(Told(thinking=None)))
+        provider.reply(chat_whole(Told(thinking=None), shown=False))
         client.chat.completions.create(model="gpt-5", messages=[], extra_body=extra)
     budget, off = captured.calls
     assert budget[names.THINKING_BUDGET_TOKENS] == 2000

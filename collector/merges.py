@@ -1,0 +1,46 @@
+"""Lets merges of spans wait while segments do: they take the time in which these could go in."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+LONGEST_WAIT_S: Final = 20.0
+"""Some dozen parts, and well below the time after which an erasure gives up on a table that does not merge."""
+
+
+class Merges:
+    """Whether spans are merged; for the writer's thread alone.
+
+    They are once it has started, whatever its predecessor left, and once all is in. A load that stays too much for the
+    store has them wait once and not again.
+
+    Attributes:
+        wait: whether they wait; None if nothing is known yet.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known yet of whether they are."""
+        self.wait: bool | None = None
+        self._since_s = 0.0
+        self._waited = False
+
+    def look(self, behind: bool, client: Callable[[], Client]) -> None:
+        """Let them wait, or go on.
+
+        Args:
+            behind: whether further segments wait.
+            client: of the store, if it has to be told.
+
+        Raises:
+            ClickHouseError: the store does not answer.
+        """
+        if not behind:
+            self._waited = False
+        elif self.wait and time.monotonic() - self._since_s > LONGEST_WAIT_S:
+            self._waited = True
+        wait = behind and not self._waited
+        if wait != self.wait:
+            client().command(f"SYSTEM {'STOP' if wait else 'START'} MERGES spans")
+            self.wait, self._since_s = wait, time.monotonic()
