@@ -11,6 +11,7 @@ from typing import Any, Final
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, text
 from thinkmeter.sdk.bedrock import Converse, typed
+from thinkmeter.sdk.embeddings import Embeddings
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.gemini_content import (
     gemini_chunk,
@@ -230,6 +231,18 @@ def _converse_chunk(transcript: Transcript, chunk: Any) -> None:
         transcript.add(0, part["type"], part["content"])
 
 
+def _nothing_asked(body: Any) -> tuple[list[Part], list[Message]]:
+    return [], []  # what is made searchable is no conversation, and may be all that somebody has
+
+
+def _nothing_said(body: Any) -> list[list[Part]]:
+    return []
+
+
+def _nothing_more(transcript: Transcript, chunk: Any) -> None:
+    """There are no streams of vectors."""
+
+
 _API: Final[
     dict[
         type[Reply],
@@ -247,5 +260,6 @@ _API: Final[
     Converse: (_converse_input, _converse_whole, _converse_chunk),
     Gemini: (gemini_input, gemini_whole, gemini_chunk),
     Interactions: (interactions_input, interactions_whole, interactions_chunk),
+    Embeddings: (_nothing_asked, _nothing_said, _nothing_more),
 }
 """How each API is read; what is not named here reads like chat completions."""

@@ -11,15 +11,24 @@ from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
 
 NEVER: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
+SLICE: Final = 250_000
+"""About how many spans one run settles: two or three seconds, and some 500 MB in the store. More waits for the next."""
 OVERLAP: Final = dt.timedelta(minutes=10)
 """Where the store's clock went back, how long ago at most, by the clock that holds now, before the job saw it."""
 
 
-def settle_calls(client: Client) -> int:
-    """Rebuild the calls of all traces with spans that arrived since the last run; how many spans those were.
+def settle_calls(client: Client, *, most: int = SLICE) -> int:
+    """Rebuild the calls of traces with spans that arrived since the last run, the oldest first.
 
     Can be repeated and cut off anywhere: the watermark moves last, and a row is replaced by a newer version of
     itself. Readers see a trace as it was or as it is; where a repeat is being taken out, for an instant both.
+
+    Args:
+        client: of the store.
+        most: spans of one run; those of one insert stay together, and so do those of one trace.
+
+    Returns:
+        How many spans were new; 0: none is left.
     """
     started = time.monotonic()
     ahead = NEVER
@@ -30,8 +39,15 @@ def settle_calls(client: Client) -> int:
         since, settled_until, waiting, now = _until(client, now - OVERLAP, ahead)
     if not waiting and not turned:
         return 0
+    until = NEVER
+    if waiting > most and not turned:  # once the clock went back, what follows which is known in this run alone
+        sliced = {"since": since, "most": most}
+        found = client.query(statement(__package__, "settle_slice"), parameters=sliced, tz_mode="aware")
+        [(until, waiting)] = found.result_rows
+        settled_until = min(settled_until, until)
     run = {"run": time.time_ns()}
-    client.command(statement(__package__, "settle_start"), parameters={**run, "since": since, "ahead": ahead})
+    window = {"since": since, "until": until, "ahead": ahead}
+    client.command(statement(__package__, "settle_start"), parameters={**run, **window})
     while _inserted(client, "settle_spread", run):
         pass  # what was found may share responses with yet others; nearly always nothing does
     [(tangled, lacking)] = client.query(statement(__package__, "settle_ways"), parameters=run).result_rows

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import wrapt
 
+from thinkmeter.sdk.embeddings import Embeddings
 from thinkmeter.sdk.health import contained, warn
 from thinkmeter.sdk.providers.botocore import Botocore
 from thinkmeter.sdk.providers.google_genai import GoogleGenai, GoogleInteractions
@@ -30,10 +31,11 @@ LIBRARIES: Final[tuple[Library, ...]] = (
             "completions": Completion,
             "responses": Responses,
             "responses/compact": Responses,
+            "embeddings": Embeddings,
         },
     ),
     Stainless("anthropic", {"v1/messages": Messages}),
-    Stainless("groq", {"openai/v1/chat/completions": Chat}),
+    Stainless("groq", {"openai/v1/chat/completions": Chat, "openai/v1/embeddings": Embeddings}),
     GoogleGenai(),
     GoogleInteractions(),
     *MISTRAL,

@@ -11,6 +11,7 @@ from thinkmeter.sdk.bedrock import (
     INVOKED,
     ClaudeConverse,
     Converse,
+    Invoked,
     InvokedChat,
     InvokedConverse,
     InvokedMessages,
@@ -18,6 +19,7 @@ from thinkmeter.sdk.bedrock import (
 )
 from thinkmeter.sdk.body import Reader
 from thinkmeter.sdk.call import Call
+from thinkmeter.sdk.embeddings import InvokedEmbeddings
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.health import warn
 from thinkmeter.sdk.providers.methods import Arguments, Methods, Opening
@@ -51,18 +53,16 @@ class Botocore(Methods):
             return None
         params = arguments["api_params"]
         model = text(params.get("modelId")) or ""
-        if "embed" in model:  # nothing is generated
-            return None
         url = urlsplit(client.meta.endpoint_url)
         endpoint = endpoint_of(url.hostname or "", model, "Bedrock")
         asked = Asked(model, stream=operation in STREAMED)
-        reply: Converse | InvokedMessages | InvokedConverse | InvokedChat
+        reply: Converse | InvokedMessages | InvokedConverse | InvokedChat | InvokedEmbeddings
         if operation in CONVERSE:
             body: Any = params
             reply = (ClaudeConverse if "anthropic" in model else Converse)(endpoint)
         else:
             body = _document(params.get("body"))
-            reply = invoked(model, body)(endpoint)
+            reply = (InvokedEmbeddings if "embed" in model else invoked(model, body))(endpoint)
         reply.shape.read(body, asked)
         return Opening(reply, asked, (url.hostname or "", url.port), body)
 
@@ -102,7 +102,7 @@ class Botocore(Methods):
         """Read a response, or its body as the caller reads it."""
         reply = call.reply
         body = result.get("stream") or result.get("body")
-        if isinstance(reply, InvokedMessages | InvokedConverse | InvokedChat):
+        if isinstance(reply, Invoked):
             reply.head(result)
         if body is not None and not hasattr(body, "_raw_stream"):
             call.end()  # a stand-in of the application's tests

@@ -11,6 +11,7 @@ from thinkmeter.sdk import guard
 from thinkmeter.sdk.asked import GEMINI, INTERACTIONS, Asked, entry, text
 from thinkmeter.sdk.body import watch
 from thinkmeter.sdk.call import Call
+from thinkmeter.sdk.embeddings import GeminiEmbeddings
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.gemini import Gemini
 from thinkmeter.sdk.interactions import Interactions
@@ -29,7 +30,7 @@ class GoogleGenai(Methods):
     methods = {  # noqa: RUF012 (never changed)
         f"{owner}.{method}": READ
         for owner in ("Models", "AsyncModels")
-        for method in ("_generate_content", "_generate_content_stream")
+        for method in ("_generate_content", "_generate_content_stream", "embed_content")
     }
 
     def open(self, models: Any, method: str, arguments: Arguments) -> Opening:
@@ -38,7 +39,8 @@ class GoogleGenai(Methods):
         asked = GEMINI.read(arguments.get("config"), Asked(model, stream=method.endswith("stream")))
         server, vertex = server_of(models._api_client)
         endpoint = endpoint_of(server[0], model, "Vertex" if vertex else "Gemini")
-        return Opening(Gemini(endpoint), asked, server, arguments)
+        reply = GeminiEmbeddings(endpoint) if method == "embed_content" else Gemini(endpoint)
+        return Opening(reply, asked, server, arguments)
 
     def clamp(self, arguments: Arguments, asked: Asked, settings: Settings) -> Arguments:
         """The budget stands in the configuration."""

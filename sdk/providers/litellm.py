@@ -15,6 +15,7 @@ from thinkmeter.sdk.asked import Asked, text
 from thinkmeter.sdk.bedrock import ClaudeConverse, Converse, Invoked, InvokedChat, invoked
 from thinkmeter.sdk.body import EventStream, Reader, watch
 from thinkmeter.sdk.call import Call
+from thinkmeter.sdk.embeddings import Embeddings, GeminiEmbeddings, InvokedEmbeddings
 from thinkmeter.sdk.endpoints import endpoint_of
 from thinkmeter.sdk.gemini import GeminiDocument
 from thinkmeter.sdk.health import warn
@@ -29,9 +30,12 @@ ROUTES: Final[tuple[tuple[re.Pattern[str], type[Reply]], ...]] = tuple(
     for pattern, kind in (
         (r"/chat/completions$", Chat),
         (r"/responses$", Responses),
+        (r"/embeddings$", Embeddings),
         (r"/messages$", Messages),
         (r"/anthropic/models/(?P<model>[^/]+):(stream)?[rR]awPredict$", Messages),
         (r"/models/(?P<model>[^/:]+):(generate|streamGenerate)Content$", GeminiDocument),
+        (r"/models/(?P<model>[^/:]+):(batchE|e)mbedContents?$", GeminiEmbeddings),
+        (r"/model/(?P<model>[^/]*embed[^/]*)/invoke$", InvokedEmbeddings),
         (r"/model/(?P<model>[^/]+)/converse(-stream)?$", Converse),
         (r"/model/(?P<model>[^/]+)/invoke(-with-response-stream)?$", InvokedChat),
     )

@@ -69,15 +69,28 @@ def test_any_order_and_any_batching_gives_the_same(client: Client, seed: int) ->
     rng.shuffle(rows)
     for row in rows:
         put(client, [row])
-        if rng.random() < 0.3:
-            settle_calls(client)
-    settle_calls(client)
+        if rng.random() < 0.2:
+            settle_calls(client, most=rng.randint(1, 5))
+    while settle_calls(client, most=10):
+        pass
     piecewise = select(client, "SELECT * FROM calls ORDER BY time, span_id")
     client.command("TRUNCATE TABLE call_facts")
     client.command("TRUNCATE TABLE watermarks")
     settle_calls(client)
     assert select(client, "SELECT * FROM calls ORDER BY time, span_id") == piecewise
     assert [(c["request_id"], c["thinking_tokens"]) for c in piecewise] == [(f"r{n}", n % 5) for n in range(12)]
+
+
+def test_a_backlog_is_settled_in_slices_the_oldest_first(client: Client) -> None:
+    settle_calls(client)
+    batches = [[span(request_id=f"r{batch}", at_s=batch) for _ in range(3)] for batch in range(4)]
+    for rows in batches:
+        client.insert("spans", [list(row.values()) for row in rows], column_names=list(rows[0]))
+    done = []
+    while settled := settle_calls(client, most=4):
+        done.append((settled, select(client, "SELECT max(request_id) AS newest FROM calls")[0]["newest"]))
+    assert done == [(6, "r1"), (6, "r3")]  # an insert stays whole
+    assert select(client, "SELECT count() AS n FROM calls") == [{"n": 12}]
 
 
 def test_spans_that_arrive_while_it_works_are_not_missed(database: StoreAddress) -> None:

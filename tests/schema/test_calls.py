@@ -89,6 +89,33 @@ def test_attempts_count_up_when_the_tier_changes(client: Client) -> None:
     assert select(client, "SELECT attempt FROM calls WHERE role = 'verifier'") == [{"attempt": 1}]
 
 
+def test_a_call_of_unknown_tier_belongs_to_the_attempt_around_it(client: Client) -> None:
+    embeddings = [span(request_id="r", operation="embeddings", at_s=at_s) for at_s in (0, 1.5, 2.5, 5)]
+    answers = [span(request_id="r", tier=tier, at_s=at_s) for tier, at_s in ((1, 1), (1, 2), (3, 3), (3, 4))]
+    assert [(c["tier"], c["attempt"]) for c in calls(client, *embeddings, *answers)] == [
+        (None, 1),
+        (1, 1),
+        (None, 1),
+        (1, 1),
+        (None, 1),
+        (3, 2),
+        (3, 2),
+        (None, 2),
+    ]
+
+
+def test_however_deep_a_trace_is_its_calls_are_settled(client: Client) -> None:
+    deepest = span(span_class="request", request_id="r-1", task="sql")
+    rows = [deepest]
+    for generation in range(1, 1200):
+        deepest = inside(deepest, span_class="agent" if generation % 50 else "inference", at_s=generation)
+        rows.append(deepest)
+    told = calls(client, *rows, span(request_id="other"))
+    assert [call["request_id"] for call in told].count("r-1") == 23  # the only request of its trace claims them all
+    assert [call["task"] for call in told if call["request_id"] == "r-1"][:3] == ["sql"] * 3
+    assert {call["request_id"] for call in told} == {"r-1", "other"}
+
+
 def test_a_cycle_of_parents_ends(client: Client) -> None:
     one = span(span_class="other")
     two = inside(one, span_class="other")

@@ -321,8 +321,6 @@ def test_a_body_that_is_no_document_is_passed_on_and_counts_nothing(
 def test_other_operations_are_no_calls(provider: ProviderServer, client: Any, captured: Captured) -> None:
     provider.reply({"inputTokens": 5})
     client.count_tokens(modelId=CLAUDE, input={"converse": ASKED})
-    provider.reply({"embedding": [0.1], "inputTextTokenCount": 5})
-    client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=json.dumps({"inputText": "x"}))["body"].read()
     assert captured.calls == []
 
 

@@ -29,6 +29,18 @@ def calls(port: int) -> dict[str, dict[str, Any]]:
     }
 
 
+def embedders(port: int) -> dict[str, dict[str, Any]]:
+    """The same for embeddings."""
+    url = f"http://127.0.0.1:{port}"
+    gemini = "gemini-embedding-001"
+    return {
+        "openai": {"model": "openai/text-embedding-3-small", "api_base": f"{url}/v1"},
+        "voyage": {"model": "voyage/voyage-3.5", "api_base": f"{url}/v1/embeddings"},
+        "gemini": {"model": f"gemini/{gemini}", "api_base": f"{url}/models/{gemini}"},
+        "bedrock": {"model": "bedrock/amazon.titan-embed-text-v2:0", "aws_bedrock_runtime_endpoint": url},
+    }
+
+
 def listed(call: Callable[..., Any], **asked: Any) -> list[Any]:
     """What a stream gives."""
     return list(call(**asked))
@@ -73,6 +85,8 @@ def main() -> None:
         answer = {"model": "openai/gpt-5", "input": "6 x 7?", "api_base": f"http://127.0.0.1:{port}/v1", "api_key": "k"}
         told("responses whole", partial(litellm.responses, **answer))
         told("responses streamed", partial(listed, litellm.responses, **answer, stream=True))
+        for name, asked in embedders(port).items():
+            told(f"{name} embeddings", partial(litellm.embedding, input=["x"], api_key="k", **asked))
         asked = {"messages": QUESTION, "api_key": "k", "num_retries": 0, **calls(port)["anthropic"]}
         told("refused", partial(litellm.completion, **asked))
 

@@ -8,6 +8,7 @@ from tests.sdk.beside.running import program
 from tests.sdk.cases import CASES, Case, Told
 from tests.sdk.collector_server import CollectorServer
 from tests.sdk.provider_server import SSE, ProviderServer
+from tests.sdk.test_embeddings import LIST, VECTOR
 from tests.sdk.test_provider_pages import PAGES_BESIDE, run_page
 from thinkmeter.schema import attributes as names
 
@@ -19,6 +20,12 @@ SPOKEN = {  # how the replies to each kind of call look
     "bedrock": "bedrock converse",
     "invoke": "bedrock invoke",
     "openai": "openai chat",
+}
+EMBEDDED = {
+    "openai": LIST,
+    "voyage": {**LIST, "usage": {"total_tokens": 7}},
+    "gemini": {"embeddings": [{"values": VECTOR}], "usageMetadata": {"promptTokenCount": 7}},
+    "bedrock": {"embedding": VECTOR, "inputTextTokenCount": 7},
 }
 PROVIDERS = {"deepseek": "deepseek", "openai": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini"}
 SHAPES = ("whole", "streamed", "async whole", "async streamed")
@@ -39,15 +46,27 @@ def test_every_call_is_one_span_with_what_the_provider_told(environments: Path, 
             answer(provider, cases[spoken], stream="streamed" in shape)
     answer(provider, cases["openai responses"], stream=False)
     answer(provider, cases["openai responses"], stream=True)
+    for reply in EMBEDDED.values():
+        provider.reply(reply)
     provider.reply({"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}, 400)
     answer(provider, cases["anthropic messages"], stream=True)
     python = str(environments / "frameworks" / "bin" / "python")
     said = program("tests.sdk.beside.litellm_calls", str(provider.port), python=python)
     told: dict[str, dict[str, Any]] = {line["name"]: line for line in map(json.loads, said.splitlines())}
     whole = [f"{name} {shape}" for name in SPOKEN for shape in SHAPES] + ["responses whole", "responses streamed"]
-    assert list(told) == [*whole, "refused", "left early"]
+    embedded = [f"{name} embeddings" for name in EMBEDDED]
+    assert list(told) == [*whole, *embedded, "refused", "left early"]
     for name, line in told.items():
         assert (len(line["spans"]), line["faults"]) == (1, 0), (name, line)
+    for name in embedded:
+        [span] = told[name]["spans"]
+        expected = {
+            names.OPERATION_NAME: "embeddings",
+            names.INPUT_TOKENS: 7,
+            names.OUTPUT_TOKENS: 0,
+            names.REASONING_OUTPUT_TOKENS: 0,
+        }
+        assert span.items() >= expected.items(), name
     for name in whole:
         [span] = told[name]["spans"]
         counts = (
