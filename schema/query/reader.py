@@ -330,9 +330,16 @@ class Reader:
     ) -> tuple[str, dict[str, Any]]:
         """The query of a metric, by rollups where they have what it asks for; or `told` of its rows, named `cells`."""
         facts = settings.has_facts(filters, names, metric.source, metric.sql)
-        covered = self._covered(metric, filters, names, settings) if facts else None
+        counted = metric
+        if facts and metric.name == "forecast":  # of each day it is what `cost` counts
+            key = ", ".join(f"c.key.{place}" for place in range(2, len(names) + 2))
+            days = statement(__package__, "forecast_days").replace("{key}", f"tuple({key or repr('')})")
+            counted, names, told = METRICS["cost"], ("day", *names), days
+        covered = self._covered(counted, filters, names, settings) if facts else None
         if covered:
-            return rolled(metric, filters, names, settings.timezone, covered, told)
+            return rolled(counted, filters, names, settings.timezone, covered, told)
+        if counted is not metric:
+            names, told = names[1:], ""
         sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         return told.replace("FROM cells", f"FROM (\n{sql}\n)") or sql, values
 
