@@ -4,7 +4,7 @@ WITH (SELECT (books, rates) FROM price_hashes) AS prices
 SELECT toUnixTimestamp(q.time) AS begin, r.requests, r.end_time + INTERVAL 5 MINUTE <= now64(9),
   if(r.requests = 0, toInt64(begin) * 1000000000, toUnixTimestamp64Nano(r.first_call)) AS first_ns,
   if(r.requests = 0, toInt64(begin) * 1000000000, toUnixTimestamp64Nano(r.last_call)) AS last_ns,
-  r.price_keys, cityHash64(arrayMap(key -> arrayMap(rate -> (greatest(rate.1, first_ns), least(rate.2, last_ns + 1), rate.3),
+  r.price_keys, cityHash64(arrayMap(key -> arrayMap(rate -> (if(rate.1 <= first_ns, 0, rate.1), if(rate.2 > last_ns, 0, rate.2), rate.3),
     arrayFilter(rate -> rate.1 <= last_ns AND rate.2 > first_ns, prices.2[indexOf(prices.1, key)])), r.price_keys))
 FROM (SELECT arrayJoin({quarters:Array(DateTime('UTC'))}) AS time) AS q
 LEFT JOIN (

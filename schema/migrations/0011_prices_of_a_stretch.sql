@@ -1,5 +1,5 @@
--- Prices of a stretch: only what holds while its calls begin. A rate that is added, corrected or ended for another time
--- leaves its cells as they are.
+-- Prices of a stretch: only what holds while its calls begin (0: since before, or until after). A rate that is added,
+-- corrected or ended for another time leaves its cells as they are.
 
 -- All price books as arrays of one row, each book with its rates.
 CREATE OR REPLACE VIEW price_hashes AS
@@ -18,7 +18,7 @@ CREATE OR REPLACE VIEW rollup_coverage AS
 WITH (SELECT (books, rates) FROM price_hashes) AS prices
 SELECT s.step AS step, s.time AS time, s.build AS build, s.first_call_ns AS first_call_ns, s.last_call_ns AS last_call_ns,
   toUInt64(toUnixTimestamp64Micro(c.changed)) < s.build AS fresh,
-  s.books = cityHash64(arrayMap(key -> arrayMap(rate -> (greatest(rate.1, s.first_call_ns), least(rate.2, s.last_call_ns + 1), rate.3),
+  s.books = cityHash64(arrayMap(key -> arrayMap(rate -> (if(rate.1 <= s.first_call_ns, 0, rate.1), if(rate.2 > s.last_call_ns, 0, rate.2), rate.3),
     arrayFilter(rate -> rate.1 <= s.last_call_ns AND rate.2 > s.first_call_ns, prices.2[indexOf(prices.1, key)])),
     s.price_keys)) AS priced
 FROM (

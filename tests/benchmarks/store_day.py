@@ -14,9 +14,11 @@ from clickhouse_connect.driver.client import Client
 
 from tests.schema.rows import insert, price
 from thinkmeter.collector.jobs.requests import refresh_requests
+from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.query import Reader
 from thinkmeter.schema.store.client import StoreAddress
+from thinkmeter.schema.tables import CELLS
 
 HERE: Final = Path(__file__).parent
 DAYS: Final = 91
@@ -25,6 +27,8 @@ CALLS_PER_REQUEST: Final = 1.596
 MODELS: Final = ("acme-mini", "acme-think-1", "acme-think-2")
 SETTLED_AT_ONCE: Final = 150_000
 COPIED_AT_ONCE: Final = 1_000_000
+CELLS_AT_ONCE: Final = 15
+"""Days."""
 
 VERDICTS: Final = """
 INSERT INTO verdicts (project, received, time, request_id, attempt, verifier, score, threshold, passed)
@@ -114,6 +118,57 @@ def _copying(table: str, columns: dict[str, str]) -> str:
         f"INSERT INTO {table} ({', '.join(columns)})\nSELECT {', '.join(columns.values())}\nFROM day_{table}\n"
         "ARRAY JOIN {days:Array(UInt8)} AS day"
     )
+
+
+def make_cells(client: Client, until: dt.datetime, clock: Callable[[str, Callable[[], object]], None]) -> None:
+    """Make rollups: of the newest days by the job, of those before as copies of them, and of the rest by the job."""
+    day = until.replace(hour=0, minute=0, second=0) - dt.timedelta(days=1)  # the newest that is over
+    earlier = (day - (until - dt.timedelta(days=DAYS))).days
+
+    def made() -> int:
+        sql = "SELECT count() FROM rollup_coverage WHERE step = 86400 AND time < {day:DateTime('UTC')}"
+        return int(client.query(sql, parameters={"day": day}).result_rows[0][0])
+
+    def newest() -> None:
+        sql = "SELECT count() FROM rollup_coverage WHERE step = 86400 AND time = {day:DateTime('UTC')}"
+        while not client.query(sql, parameters={"day": day}).result_rows[0][0]:
+            assert refresh_rollups(client, rollups_from=0, budget_s=0.0), "the newest day is not over for long enough"
+
+    if made() < earlier:
+        clock("rollups of the newest days, by the job", newest)
+        clock(f"copies of them, {earlier} days", lambda: _copied_cells(client, day, earlier))
+    clock("rollups of the rest, by the job", lambda: refresh_rollups(client, rollups_from=0, budget_s=None))
+
+
+def _copied_cells(client: Client, day: dt.datetime, earlier: int) -> None:
+    [(build,)] = client.query("SELECT toUInt64(toUnixTimestamp64Micro(now64(6)))").result_rows
+    for table in (*CELLS, "rollup_stretches"):
+        columns = [
+            name
+            for name, _ in client.query(
+                "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+                parameters={"table": table},
+            ).result_rows
+        ]
+        told = {name: name for name in columns} | {"time": "time - toIntervalDay(day)", "build": "{build:UInt64}"}
+        told |= {name: f"{name} - toIntervalDay(day)" for name in ("quarter",) if name in columns}
+        told |= {
+            name: f"{name} - day * 86400000000000" for name in ("first_call_ns", "last_call_ns") if name in columns
+        }
+        if "kinds" in columns:
+            told["kinds"] = "arrayMap(kind -> (kind.1 - toIntervalDay(day), kind.2, kind.3, kind.4, kind.5), kinds)"
+        sql = (
+            f"INSERT INTO {table} ({', '.join(columns)})\nSELECT {', '.join(told[name] for name in columns)}\n"
+            f"FROM (SELECT * FROM {table} WHERE toStartOfDay(time) = {{day:DateTime('UTC')}}\n"
+            "  AND (step, time, build) IN (\n"
+            "    SELECT step, time, max(build) FROM rollup_stretches GROUP BY step, time)) AS c\n"
+            "ARRAY JOIN {days:Array(Int64)} AS day"
+        )
+        for first in range(1, earlier + 1, CELLS_AT_ONCE):
+            days = list(range(first, min(first + CELLS_AT_ONCE, earlier + 1)))
+            client.command(
+                sql, parameters={"day": day, "days": days, "build": build}, settings={"max_insert_threads": 1}
+            )
 
 
 def filled(client: Client) -> dt.datetime | None:
