@@ -186,7 +186,7 @@ def same(address: StoreAddress, until: dt.datetime) -> str:
     since = (until - dt.timedelta(days=40)).replace(minute=15, second=0)
     window: dict[str, Any] = {"since": since, "until": since + dt.timedelta(minutes=15)}
     asked = []
-    for name in ("cpq", "ttr", "escr", "vrate", "cost", "coverage", "latency", "overthinking"):
+    for name in ("cpq", "ttr", "cost", "vrate"):
         with Reader(address, rollups_from=0) as rolled, Reader(address) as counted:
             asked = [
                 rolled.report(name, **window).rows,
