@@ -7,8 +7,9 @@ is over once the value itself is back. Between the two, and where there are too 
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from thinkmeter.alerts.settings import RuleSettings
@@ -30,6 +31,8 @@ class Holds(Enum):
     YES = "yes"
     NO = "no"
     DOUBTFUL = "doubtful"
+    UNKNOWN = "unknown"
+    """There are too few data, or there is no limit."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,54 +42,66 @@ class Reading:
     Attributes:
         key: what the group is told apart by.
         holds: whether the condition holds.
-        value: the number that was looked at.
+        value: the number that was looked at; known unless `holds` is `UNKNOWN`, and so is `limit`.
         limit: what it was compared with.
         n: size of the sample.
         said: the same in a sentence.
         before: value of the time before, where it is a change that is watched.
         before_n: its sample.
+        low: lower end of the value's interval, where it has one.
+        high: its upper end.
     """
 
     key: Mapping[str, Any]
     holds: Holds
-    value: float
-    limit: float
+    value: float | None
+    limit: float | None
     n: int
     said: str
     before: float | None = None
     before_n: int = 0
+    low: float | None = None
+    high: float | None = None
 
 
-def against_limit(rule: RuleSettings, row: ReportRow) -> Reading | None:
-    """Compare a row with the limit of the rule, or of the configuration; None where nothing can be said.
+def against_limit(rule: RuleSettings, row: ReportRow) -> Reading:
+    """Compare a row with the limit of the rule, or of the configuration.
 
     Raises:
         ThinkmeterError: the metric has no such number.
     """
     found = _number(rule, row)
     limit, is_upper = _limit(rule, row)
-    if found is None or limit is None:
-        return None
+    if found is None:
+        return unknown(rule, row.key, _why(row), n=row.n, limit=limit)
     value, low, high = found
+    if limit is None:
+        none_set = "no limit is set for it"
+        return dataclasses.replace(unknown(rule, row.key, none_set, n=row.n), value=value, low=low, high=high)
     near = low if is_upper else high
     # a forecast's band is what its errors were, so that waiting for all of it is waiting for the end of the month
     certain = near is not None and rule.metric != "forecast"
     beyond = _beyond(near if certain and near is not None else value, limit, is_upper)
     holds = Holds.YES if beyond else Holds.DOUBTFUL if _beyond(value, limit, is_upper) else Holds.NO
-    written = _written(rule)
+    written = written_by(rule)
     said = (
-        f"{_what(rule)}{_of(row.key)} is {written(value)}{_interval(rule, low, high)}, n = {row.n:,}, "
+        f"{what(rule)}{of(row.key)} is {written(value)}{_interval(rule, low, high)}, n = {row.n:,}, "
         f"{_stands(value, limit, is_upper)} {written(limit)}{_whose_limit(rule)}"
     )
     if row.detail.get("estimated"):
         said += "; estimated from sampled traffic"
-    return Reading(row.key, holds, value, limit, row.n, said)
+    return Reading(row.key, holds, value, limit, row.n, said, low=low, high=high)
+
+
+def unknown(rule: RuleSettings, key: Mapping[str, Any], why: str, n: int = 0, limit: float | None = None) -> Reading:
+    """What is seen of a group of which nothing can be said."""
+    return Reading(key, Holds.UNKNOWN, None, limit, n, f"{what(rule)}{of(key)} is not known: {why}")
 
 
 def against_before(
     rule: RuleSettings, now: ReportRow, before: ReportRow, accuracy: tuple[ReportRow | None, ReportRow | None]
-) -> Reading | None:
-    """Compare a row with that of the time before; None where either has no value.
+) -> Reading:
+    """Compare a row with that of the time before; nothing is known where either has no value.
 
     The interval of the ratio (TTR) or the difference (shares) is made of both rows' intervals by the method of variance
     estimates recovery (Zou and Donner, "Construction of confidence limits about effect measures", 2008).
@@ -97,14 +112,15 @@ def against_before(
         before: of the time before it.
         accuracy: now and before; for TTR, which counts only where accuracy did not rise.
     """
-    if any(row.state is not State.OK or row.low is None or row.high is None for row in (now, before)):
-        return None
+    for row, when in ((now, "now"), (before, "before")):
+        if row.state is not State.OK or row.low is None or row.high is None:
+            return unknown(rule, now.key, f"{when}, {_why(row)}", n=now.n)
     is_ratio, is_rise = rule.metric == "ttr", rule.rises is not None
     wanted = rule.rises if rule.rises is not None else rule.falls
     assert wanted is not None
     mine, theirs = _ends(now, is_ratio=is_ratio), _ends(before, is_ratio=is_ratio)
     if mine is None or theirs is None:
-        return None
+        return unknown(rule, now.key, "next to nothing is thought, of which no change can be told", n=now.n)
     (low, value, high), (low_before, value_before, high_before) = mine, theirs
     change = value - value_before
     sign = 1 if is_rise else -1
@@ -115,10 +131,10 @@ def against_before(
     holds = Holds.NO if size < wanted else Holds.YES if sign * change - doubt > 0 else Holds.DOUBTFUL
     assert now.value is not None
     assert before.value is not None
-    written = _written(rule)
+    written = written_by(rule)
     moved = f"{'+' if change >= 0 else ''}{100 * math.expm1(change):.1f}%" if is_ratio else wording.points(100 * change)
     said = (
-        f"{_what(rule)}{_of(now.key)} is {written(now.value)}{_interval(rule, now.low, now.high)}, n = {now.n:,}; "
+        f"{what(rule)}{of(now.key)} is {written(now.value)}{_interval(rule, now.low, now.high)}, n = {now.n:,}; "
         f"before it was {written(before.value)}{_interval(rule, before.low, before.high)}, n = {before.n:,} ({moved})"
     )
     if rule.metric == "ttr" and is_rise:
@@ -127,7 +143,7 @@ def against_before(
         if rose and holds is not Holds.NO:
             holds = Holds.NO
     limit = before.value * (1 + sign * wanted) if is_ratio else before.value + sign * wanted
-    return Reading(now.key, holds, now.value, limit, now.n, said, before.value, before.n)
+    return Reading(now.key, holds, now.value, limit, now.n, said, before.value, before.n, now.low, now.high)
 
 
 def _accuracy_rose(now: ReportRow | None, before: ReportRow | None) -> tuple[bool, str]:
@@ -142,6 +158,11 @@ def _accuracy_rose(now: ReportRow | None, before: ReportRow | None) -> tuple[boo
     rose = change > math.hypot(now.value - now.low, before.high - before.value)
     told = f"accuracy {wording.rate(before.value)} to {wording.rate(now.value)}, {wording.points(100 * change)}"
     return rose, f"{told} over {counts[0]:,} and {counts[1]:,} labels: {'it rose' if rose else 'no rise is shown'}"
+
+
+def _why(row: ReportRow) -> str:
+    """Why a row has no value that could be compared."""
+    return str(row.detail.get("reason") or f"n = {row.n:,}, {wording.state(row.state, row.detail)}")
 
 
 def _ends(row: ReportRow, *, is_ratio: bool) -> tuple[float, float, float] | None:
@@ -195,30 +216,28 @@ def _whose_limit(rule: RuleSettings) -> str:
     return {"quota": ", the limit of the day", "forecast": ", the budget of the month"}.get(rule.metric, ", the target")
 
 
-def _what(rule: RuleSettings) -> str:
+def what(rule: RuleSettings) -> str:
+    """What a rule looks at: the metric, and what of it."""
     title = METRICS[rule.metric].title
     return title if rule.field == "value" else f"{title}, {rule.field},"
 
 
-def _of(key: Mapping[str, Any]) -> str:
+def of(key: Mapping[str, Any]) -> str:
+    """Of which group, for a sentence."""
     told = [f"{name} {'not known' if part is None else part}" for name, part in key.items() if part is not None]
     return f" of {', '.join(told)}" if told else ""
 
 
 def _interval(rule: RuleSettings, low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return ""
-    written = _written(rule)
-    ends = "up to " + written(high) if low is None else f"{written(low)} or more" if high is None else None
-    return f" ({ends or f'{written(low)} to {written(high)}'})"
+    written = written_by(rule)
+    if low is None:
+        return "" if high is None else f" (up to {written(high)})"
+    return f" ({written(low)} or more)" if high is None else f" ({written(low)} to {written(high)})"
 
 
-def _written(rule: RuleSettings) -> Any:
-    """How its numbers are written: in the metric's form, or as what the end of the field's name says."""
-    if rule.field == "value" or (rule.metric in ("ttr", "latency") and rule.field.startswith("p")):
-        return lambda number: wording.value(METRICS[rule.metric], number)
-    forms = {"_usd": wording.usd, "_share": wording.rate, "_tokens": wording.tokens}
-    return next((form for end, form in forms.items() if rule.field.endswith(end)), lambda number: f"{number:,.4g}")
+def written_by(rule: RuleSettings) -> Callable[[float], str]:
+    """How its numbers are written."""
+    return partial(wording.part, METRICS[rule.metric], rule.field)
 
 
 def day_of(moment: dt.datetime) -> dt.datetime:

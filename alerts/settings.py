@@ -1,6 +1,7 @@
 """`[alerts]` of the configuration: which channels there are, which rules, how patient they are."""
 
 import datetime as dt
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -26,6 +27,10 @@ RESERVED = ("runaway", "test")
 OWN_LIMIT = ("escr", "vrate", "quota", "forecast")
 """Metrics whose limit is in the configuration already: the policy's target, the quota, the budget."""
 COMPARABLE = ("ttr", "escr", "vrate")
+TRENDING = {"ttr": ("value", "p50", "p95", "p99")}
+"""Metric -> the numbers of it whose trend over days can be watched."""
+SHORTEST_TREND = dt.timedelta(days=14)
+"""In seven days a trend of 2 % a day is hardly ever found, in fourteen four times of five."""
 OF_A_CALENDAR = {"quota": "day", "forecast": "month"}
 """Metrics that are of a calendar's time, whatever window a rule would name."""
 
@@ -121,21 +126,22 @@ class RuleSettings(_Section):
     """`[[alerts.rules]]`: what is watched and who is told."""
 
     name: Annotated[str, Field(min_length=1)]
-    metric: Literal[
-        "runaways", "cpq", "ttr", "escr", "vrate", "cost", "overthinking", "strategies", "quota", "forecast",
-        "coverage", "latency", "routing", "reflection", "accuracy",
-    ]  # fmt: skip
+    metric: str
     """`runaways` judges single requests by the policy of their task class; any other is compared with a limit."""
     field: str = "value"
     """Which number of the metric's report: `value`, or one of its details."""
-    by: tuple[str, ...] = ()
-    """What is watched apart from each other; absent: as the metric's report is split, `quota` by user and session."""
+    by: tuple[str, ...] | None = None
+    """What is watched apart from each other; absent: as the metric's report is split, `quota` by user and session;
+    empty: all of a project together."""
     above: float | None = None
     below: float | None = None
     rises: Annotated[float | None, Field(gt=0)] = None
     """By how much it is more than in the time before: of `ttr` a share of it, of `escr` and `vrate` the difference of
     the shares. `ttr` counts only where accuracy did not rise with it."""
     falls: Annotated[float | None, Field(gt=0)] = None
+    trend: Annotated[float | None, Field(gt=0)] = None
+    """By how much of what it was `ttr` rose over the days of the window, at a fixed mix of task classes. It counts only
+    where accuracy did not rise with it."""
     window: Duration | None = None
     against: Duration | None = None
     """How long the time before the window is that `rises` and `falls` compare with; absent: four windows."""
@@ -144,16 +150,27 @@ class RuleSettings(_Section):
     channels: tuple[str, ...] | None = None
     """Who is told; absent: every channel."""
 
+    @field_validator("metric")
+    @classmethod
+    def _there_is_one(cls, name: str) -> str:
+        from thinkmeter.schema.metrics.catalogue import METRICS  # numpy with it, which few configurations need
+
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"there is no metric {name!r}, only {', '.join(METRICS)}{meant}")
+        return name
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.name in RESERVED:
             raise ValueError(f"a rule cannot be named {self.name!r}, which is that of messages of our own")
-        limits = [one for one in (self.above, self.below, self.rises, self.falls) if one is not None]
+        limits = [one for one in (self.above, self.below, self.rises, self.falls, self.trend) if one is not None]
         if self.metric == RUNAWAYS:
             if limits or self.by or self.window or self.against or self.for_ or self.field != "value":
                 raise ValueError(
-                    "a rule on runaways takes its thresholds from [policy.*]: above, below, rises, falls, by, field, "
-                    "for, window and against have no meaning in it"
+                    "a rule on runaways takes its thresholds from [policy.*]: above, below, rises, falls, trend, by, "
+                    "field, for, window and against have no meaning in it"
                 )
             return self
         self._check_limits(len(limits))
@@ -166,11 +183,18 @@ class RuleSettings(_Section):
 
     def _check_limits(self, limits: int) -> None:
         if limits > 1 or (limits == 0 and (self.metric not in OWN_LIMIT or self.field != "value")):
-            raise ValueError("a rule on a metric needs one of above, below, rises and falls")
+            raise ValueError("a rule on a metric needs one of above, below, rises, falls and trend")
         if self.is_of_change:
             if self.metric not in COMPARABLE or self.field != "value":
                 raise ValueError(f"rises and falls are of the value of {', '.join(COMPARABLE)}")
-        elif self.against is not None:
+            return
+        if self.trend is not None:
+            if self.field not in TRENDING.get(self.metric, ()):
+                of = "; ".join(f"{', '.join(fields)} of {metric}" for metric, fields in TRENDING.items())
+                raise ValueError(f"a trend is of {of}")
+            if self.window is not None and self.window < SHORTEST_TREND:
+                raise ValueError(f"a trend needs a window of {SHORTEST_TREND.days}d or more")
+        if self.against is not None:
             raise ValueError("against says what rises and falls compare with, and has no meaning without them")
 
     @property

@@ -123,6 +123,8 @@ def metric_firing(
         now: the time.
     """
     before, since = window
+    assert reading.value is not None  # it holds
+    assert reading.limit is not None
     task = str(reading.key.get("task") or "")
     muted = next((f"silence {one.id}" for one in silences if one.covers(project, rule, task, group, now)), "")
     key = f"{group} {now.astimezone(dt.UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
@@ -165,6 +167,6 @@ def metric_resolved(opening: AlertEvent, said: str, now: dt.datetime, reading: R
     ended = dataclasses.replace(
         opening, state="resolved", time=now, event=f"{opening.dedup_key}/resolved", baseline_task=said
     )
-    if reading is None:
+    if reading is None or reading.value is None or reading.limit is None:
         return ended
     return dataclasses.replace(ended, ended=now, value=reading.value, threshold=reading.limit, calls=reading.n)

@@ -8,31 +8,31 @@ in the store; since when something holds that does not fire yet is in memory, an
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from thinkmeter.alerts.conditions import Holds, Reading, against_before, against_limit, day_of
-from thinkmeter.alerts.settings import OF_A_CALENDAR, AlertSettings, RuleSettings
+from thinkmeter.alerts.conditions import Holds, Reading
+from thinkmeter.alerts.readings import Readings, projects, splits
+from thinkmeter.alerts.settings import AlertSettings, RuleSettings
 from thinkmeter.alerts.states import metric_firing, metric_resolved
-from thinkmeter.schema.alerting.records import RUNAWAY, AlertEvent, metric_key
+from thinkmeter.schema.alerting.records import RUNAWAY, AlertEvent, ReadingState, RuleReading, metric_key
 from thinkmeter.schema.alerting.store import AlertStore
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.logs import event
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query.filters import dimensions
 from thinkmeter.schema.query.reader import Reader
-from thinkmeter.schema.query.report import ReportRow
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.lease import Lease
 
 log = logging.getLogger(__name__)
 
-HISTORY: Final = dt.timedelta(days=90)
-"""What a forecast looks back on."""
-COMPARED_WITH: Final = 4
-"""So many windows are the time before, where the rule does not say."""
 WITHOUT_DATA: Final = dt.timedelta(hours=1)
 """An alert of a rule without a window ends after so long without data."""
+SHOWN_OF_A_RULE: Final = 50
+"""So many groups of a rule and project people are shown at most: those that hold, then those nearest to it."""
+TOLD_EVERY: Final = dt.timedelta(minutes=1)
+"""How far apart it is written down what rules see, where no state changes."""
 
 _Alert = tuple[str, str, str]
 """Project, rule and group."""
@@ -60,9 +60,11 @@ class Watcher:
         self._open: dict[_Alert, AlertEvent] = {}
         self._held: dict[_Alert, dt.datetime] = {}
         self._last_known: dict[_Alert, dt.datetime] = {}
+        self._readings = Readings()
+        self._told: tuple[dt.datetime, dict[_Alert, ReadingState]] | None = None
         for rule in self._rules.values():
             try:
-                for by in _splits(rule):
+                for by in splits(rule):
                     dimensions(METRICS[rule.metric], by)
             except ThinkmeterError as error:
                 raise ThinkmeterError(f"alerts.rules: rule {rule.name!r}: {error}") from None
@@ -86,11 +88,12 @@ class Watcher:
             return 0
         events: list[AlertEvent] = []
         errors: dict[str, str] = {}
+        seen: dict[_Alert, Reading] = {}
         with Reader(self._address) as reader:
             for rule in self._rules.values():
                 try:
-                    for project in _projects(reader, rule, now):
-                        events += self._look(store, reader, rule, project, now)
+                    for project in projects(reader, rule, now):
+                        events += self._look(store, reader, rule, project, now, seen)
                 except RetryableError:
                     raise
                 except ThinkmeterError as error:
@@ -111,15 +114,25 @@ class Watcher:
                 self._open[alert] = fresh
             else:
                 del self._open[alert]
+        self._tell(store, seen, now)
         return len(events)
 
     def _look(
-        self, store: AlertStore, reader: Reader, rule: RuleSettings, project: str, now: dt.datetime
+        self,
+        store: AlertStore,
+        reader: Reader,
+        rule: RuleSettings,
+        project: str,
+        now: dt.datetime,
+        seen: dict[_Alert, Reading],
     ) -> list[AlertEvent]:
         events = []
-        for reading, (since, before) in _readings(reader, rule, project, now):
+        for reading, (before, since) in self._readings.of(reader, rule, project, now):
             group = metric_key(rule.metric, reading.key)
             alert = (project, rule.name, group)
+            seen[alert] = reading
+            if reading.holds is Holds.UNKNOWN:
+                continue
             self._last_known[alert] = now
             opening = self._open.get(alert)
             if reading.holds is not Holds.YES:
@@ -157,6 +170,42 @@ class Watcher:
         self._held = {alert: began for alert, began in self._held.items() if self._last_known[alert] == now}
         self._last_known = {alert: at for alert, at in self._last_known.items() if at == now or alert in self._open}
 
+    def _tell(self, store: AlertStore, seen: dict[_Alert, Reading], now: dt.datetime) -> None:
+        """Write down for people what rules saw, where a state changed or the last time is a while ago."""
+        states = {alert: self._state(alert, reading) for alert, reading in seen.items()}
+        if self._told and self._told[1] == states and dt.timedelta(0) <= now - self._told[0] < TOLD_EVERY:
+            return
+        by_rule: dict[tuple[str, str], list[RuleReading]] = {}
+        for alert, reading in seen.items():
+            project, name, group = alert
+            opening = self._open.get(alert)
+            since = opening.time if opening else self._held.get(alert)
+            rule = self._rules[name]
+            told = _told(rule, project, group, reading, states[alert], since, now)
+            by_rule.setdefault((name, project), []).append(told)
+        rows = [row for some in by_rule.values() for row in sorted(some, key=_nearest)[:SHOWN_OF_A_RULE]]
+        store.add_readings([*rows, *self._without_readings({name for name, _ in by_rule}, now)])
+        self._told = now, states
+
+    def _state(self, alert: _Alert, reading: Reading) -> ReadingState:
+        if alert in self._open:
+            return "firing"
+        if reading.holds is Holds.UNKNOWN:
+            return "insufficient_data"
+        if alert in self._held:
+            return "pending"
+        return "doubtful" if reading.holds is Holds.DOUBTFUL else "ok"
+
+    def _without_readings(self, judged: set[str], now: dt.datetime) -> Iterator[RuleReading]:
+        """What is said of rules that saw no group: that there was none, or why they could not look."""
+        for name, rule in self._rules.items():
+            if name in self.errors:
+                error = Reading({}, Holds.UNKNOWN, None, None, 0, self.errors[name])
+                yield _told(rule, "", "", error, "error", None, now)
+            elif name not in judged:
+                nothing = Reading({}, Holds.UNKNOWN, None, None, 0, "there were no calls in the time that it looks at")
+                yield _told(rule, "", "", nothing, "insufficient_data", None, now)
+
     def _complain(self, errors: dict[str, str]) -> None:
         for rule, error in errors.items():
             if self.errors.get(rule) != error:
@@ -169,54 +218,41 @@ class Watcher:
         self.errors = errors
 
 
-def _readings(
-    reader: Reader, rule: RuleSettings, project: str, now: dt.datetime
-) -> Iterable[tuple[Reading, tuple[dt.datetime, dt.datetime]]]:
-    """What a rule sees of every group, with the begin of its window and of the time before."""
-    since = _since(reader, rule, now)
-    before = since - (rule.against or COMPARED_WITH * rule.window) if rule.is_of_change and rule.window else since
-    for by in _splits(rule):
-        rows = reader.report(rule.metric, since=since, until=now, by=by, project=project).rows
-        if not rule.is_of_change:
-            found: list[Reading | None] = [against_limit(rule, row) for row in rows]
-        else:
-            past = _by_group(reader.report(rule.metric, since=before, until=since, by=by, project=project).rows)
-            accuracy: Sequence[Mapping[str, ReportRow]] = ({}, {})
-            if rule.metric == "ttr":
-                accuracy = [
-                    _by_group(reader.report("accuracy", since=first, until=last, by=by, project=project).rows)
-                    for first, last in ((since, now), (before, since))
-                ]
-            found = [
-                against_before(rule, row, past[group], (accuracy[0].get(group), accuracy[1].get(group)))
-                for row in rows
-                if (group := repr(row.key)) in past
-            ]
-        for reading in found:
-            if reading is not None and (rule.metric != "quota" or any(reading.key.get(one) for one in by or ())):
-                yield reading, (since, before)
+def _told(
+    rule: RuleSettings,
+    project: str,
+    group: str,
+    reading: Reading,
+    state: ReadingState,
+    since: dt.datetime | None,
+    now: dt.datetime,
+) -> RuleReading:
+    return RuleReading(
+        project=project,
+        rule=rule.name,
+        key=group,
+        time=now,
+        state=state,
+        since=since,
+        task=str(reading.key.get("task") or ""),
+        user_id=str(reading.key.get("user") or ""),
+        session_id=str(reading.key.get("session") or ""),
+        metric=rule.metric,
+        field=rule.field,
+        value=reading.value,
+        low=reading.low,
+        high=reading.high,
+        target=reading.limit,
+        n=reading.n,
+        said=reading.said,
+    )
 
 
-def _by_group(rows: Iterable[ReportRow]) -> dict[str, ReportRow]:
-    return {repr(row.key): row for row in rows}
-
-
-def _splits(rule: RuleSettings) -> list[tuple[str, ...] | None]:
-    """How its report is split; of a quota one report is of users and one of sessions."""
-    if rule.metric == "quota" and not rule.by:
-        return [("user",), ("session",)]
-    return [rule.by or None]
-
-
-def _since(reader: Reader, rule: RuleSettings, now: dt.datetime) -> dt.datetime:
-    if rule.metric not in OF_A_CALENDAR:
-        assert rule.window is not None  # validated
-        return now - rule.window
-    return day_of(now.astimezone(reader.timezone())) if rule.metric == "quota" else now - HISTORY
-
-
-def _projects(reader: Reader, rule: RuleSettings, now: dt.datetime) -> list[str]:
-    return reader.values(_since(reader, rule, now), now)["project"]
+def _nearest(reading: RuleReading) -> tuple[int, float]:
+    """For sorting: what fires first, then what is nearest to its limit."""
+    order: Sequence[ReadingState] = ("firing", "pending", "doubtful", "ok", "insufficient_data", "error")
+    known = reading.value is not None and reading.target is not None
+    return order.index(reading.state), abs(reading.value - reading.target) if known else 0.0  # type: ignore[operator]
 
 
 def _group(event: AlertEvent) -> str:

@@ -87,6 +87,32 @@ class LabelFile:
         return len(rows)
 
 
+def unknown_answers(client: Client, project: str, labels: Iterable[Label]) -> list[str]:
+    """Names of the answers that these labels speak of and the store has no calls of, which may yet come."""
+    said = sorted(
+        {
+            (label.request_id, label.attempt or 0, label.trace_id.lower(), label.span_id.lower(), label.response_id)
+            for label in labels
+        }
+    )
+    unknown = []
+    for begin in range(0, len(said), AT_ONCE):
+        some = said[begin : begin + AT_ONCE]
+        asked = {
+            "project": project,
+            "said_of": some,
+            "requests": sorted({one[0] for one in some if one[0]}),
+            "responses": sorted({one[4] for one in some if one[4]}),
+            "traces": sorted({one[2] for one in some if one[2]}),
+        }
+        for request_id, attempt, span_id, response_id in client.query(
+            statement(__package__, "unknown_answers"), parameters=asked
+        ).result_rows:
+            of_attempt = f"{request_id} attempt {attempt}" if attempt else request_id
+            unknown.append(of_attempt or response_id or f"span {span_id}")
+    return unknown
+
+
 def _known(
     client: Client, project: str, labels: Iterable[Label]
 ) -> tuple[dict[_Identity, bool | None], set[tuple[_Identity, dt.datetime]]]:

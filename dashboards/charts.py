@@ -178,6 +178,7 @@ def runaways(
             y=values,
             name=name,
             mode="markers",
+            cliponaxis=False,  # the newest stands at the very edge
             marker={"symbol": symbol, "size": 11, "color": colour, "line": {"color": colour, "width": 2}},
             customdata=[html.escape(f"{one.task}: {value:,.0f}") for one, value in zip(found, values, strict=True)],
             hovertemplate="%{customdata}<extra>" + name + "</extra>",

@@ -7,8 +7,10 @@ import streamlit as st
 from thinkmeter.dashboards import theme
 from thinkmeter.dashboards.pages import Pages
 from thinkmeter.dashboards.views import (
+    alerts,
     budget,
     cost,
+    metrics,
     overview,
     request,
     requests,
@@ -26,8 +28,9 @@ REPORTS: Final = (
     ("Verifier", "fact_check", verifier.draw),
     ("Budget", "savings", budget.draw),
     ("Review", "event_note", review.draw),
+    ("Metrics", "monitoring", metrics.draw),
 )
-"""Pages of their own beside the four that link to each other: title, icon, and what draws it."""
+"""Pages of their own beside the five that link to each other: title, icon, and what draws it."""
 
 STYLE = """
 <style>
@@ -56,13 +59,14 @@ def draw() -> None:
         runaways=st.Page(
             lambda: runaways.draw(pages), title="Runaways", icon=":material/local_fire_department:", url_path="runaways"
         ),
+        alerts=st.Page(lambda: alerts.draw(pages), title="Alerts", icon=":material/notifications:", url_path="alerts"),
         request=st.Page(lambda: request.draw(pages), title="Request", url_path="request", visibility="hidden"),
     )
     reports = [
         st.Page(draw_page, title=title, icon=f":material/{icon}:", url_path=title.lower())
         for title, icon, draw_page in REPORTS
     ]
-    sections = {"": [pages.overview, pages.runaways, pages.requests, pages.request], "Reports": reports}
+    sections = {"": [pages.overview, pages.alerts, pages.runaways, pages.requests, pages.request], "Reports": reports}
     page = st.navigation(sections, position="top")
     st.set_page_config(page_title=f"{page.title} · thinkmeter")
     pages.follow()

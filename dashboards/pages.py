@@ -23,6 +23,7 @@ class Pages:
 
     overview: st.Page
     runaways: st.Page
+    alerts: st.Page
     requests: st.Page
     request: st.Page
 

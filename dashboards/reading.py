@@ -11,7 +11,17 @@ import streamlit as st
 
 from thinkmeter.dashboards import store
 from thinkmeter.dashboards.filters import Selection
-from thinkmeter.schema.query import CostPoint, Filters, Freshness, Report, RequestRecord, Runaways, ThinkingPoint
+from thinkmeter.schema.query import (
+    CostPoint,
+    Filters,
+    Freshness,
+    Report,
+    RequestRecord,
+    RollupState,
+    RuleAlerts,
+    Runaways,
+    ThinkingPoint,
+)
 from thinkmeter.schema.query.break_even import Gpus
 from thinkmeter.schema.query.reader import Order
 from thinkmeter.schema.query.review import MonthlyReview
@@ -33,6 +43,12 @@ def freshness() -> Freshness:
         ThinkmeterError: as of `store.ask`, like all that follow.
     """
     return store.ask(lambda reader: reader.freshness())
+
+
+@st.cache_data(ttl=60, max_entries=1, show_spinner=False)
+def rollups() -> RollupState:
+    """How far rollups are."""
+    return store.ask(lambda reader: reader.rollups())
 
 
 @st.cache_data(ttl=60, max_entries=100, show_spinner=False)
@@ -72,6 +88,12 @@ def thinking_over_time(selection: Selection, step_s: int) -> Sequence[ThinkingPo
 def runaways(selection: Selection, limit: int) -> Runaways:
     """The newest runaways of a selection."""
     return store.ask(lambda reader: reader.runaways(_filters(selection), limit))
+
+
+@st.cache_data(ttl=10, max_entries=200, show_spinner=False)
+def rule_alerts(selection: Selection, limit: int) -> RuleAlerts:
+    """What rules on metrics see, and the alerts of theirs that fire or fired in a selection's window."""
+    return store.ask(lambda reader: reader.rule_alerts(_filters(selection), limit))
 
 
 @st.cache_data(ttl=60, max_entries=200, show_spinner=False)

@@ -168,8 +168,9 @@ def reliability(curves: Mapping[str, Sequence[Entry]], palette: Palette) -> go.F
         x=[0, 1], y=[0, 100], mode="lines", name="as sure as it says", hoverinfo="skip",
         line={"color": palette.muted, "dash": "dash", "width": 1.5},
     )  # fmt: skip
-    colours = (palette.answer, palette.thinking, palette.input, palette.cache)
-    symbols = ("circle", "square", "diamond", "cross")
+    # of lengths without a common divisor, so that colour and symbol together repeat after thirty-five
+    colours = (palette.answer, palette.thinking, palette.input, palette.cache, palette.verifier)
+    symbols = ("circle", "square", "diamond", "cross", "triangle-up", "star", "x")
     for number, (name, curve) in enumerate(curves.items()):
         colour = colours[number % len(colours)]
         figure.add_scatter(

@@ -95,7 +95,23 @@ def _status() -> None:
         st.badge("Waiting", icon=":material/hourglass_empty:", color="gray")
         return
     badge, color = _how_current(freshness)
-    st.badge(badge, icon=":material/schedule:" if color != "green" else ":material/sensors:", color=color)
+    icon = ":material/schedule:" if color != "green" else ":material/sensors:"
+    st.badge(badge, icon=icon, color=color, help=rollups_told(freshness.as_of))
+
+
+def rollups_told(now: dt.datetime) -> str | None:
+    """What long windows are read from, where rollups are in use and can be read."""
+    try:
+        state = reading.rollups()
+    except ThinkmeterError:
+        return None
+    if not state.in_use:
+        return None
+    told = f"Long windows read rollups: {state.quarters - state.waiting:,} of {state.quarters:,} quarters of an hour"
+    if state.waiting_since is None:
+        return f"{told} are counted."
+    age = wording.lag((now - state.waiting_since).total_seconds())
+    return f"{told} are counted; the others wait, the first for {age}, and are read request by request meanwhile."
 
 
 def _how_current(freshness: Freshness) -> tuple[str, Literal["green", "blue", "gray", "orange"]]:
@@ -118,10 +134,15 @@ def behind() -> None:
         until = wording.clock(freshness.shown_until, zone(), now=reading.now())
         place.warning(
             f"Shown is what came in until **{until}**, {wording.lag(freshness.lag_s)} ago. "
-            f"{wording.count(freshness.waiting_spans)} spans that came in since are not counted yet: do the jobs run "
+            f"{_waiting(freshness)} that came in since are not counted yet: do the jobs run "
             "(`thinkmeter up` or `thinkmeter jobs`)?",
             icon=":material/update:",
         )
+
+
+def _waiting(freshness: Freshness) -> str:
+    """What is waited for: spans, or where there are none, verdicts and labels without any."""
+    return f"{wording.count(freshness.waiting_spans)} spans" if freshness.waiting_spans else "Verdicts or labels"
 
 
 def _away(error: ThinkmeterError) -> None:

@@ -1,14 +1,14 @@
 """The prices that the store keeps: books that hold, prices set by command, and how old the list behind them is."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from genai_prices import data_snapshot
 from genai_prices.types import StartDateConstraint
 
-from thinkmeter.schema.prices import PriceList, PriceOverride, PriceSettings, Rate, price_book
+from thinkmeter.schema.prices import BEGINNING, END, PriceList, PriceOverride, PriceSettings, Rate, price_book
 from thinkmeter.schema.rules import Rule, store_rules
 from thinkmeter.schema.store.statement import statement
 
@@ -31,10 +31,12 @@ def read_books(client: Client) -> dict[Key, list[Rate]]:
     return books
 
 
-def proposed_books(books: Mapping[Key, Sequence[Rate]], prices: PriceSettings) -> dict[Key, list[Rate]]:
-    """The books that these prices would give, where they differ from `books`."""
-    proposed = {key: price_book(*key, prices) for key in books}
-    return {key: book for key, book in proposed.items() if book != books[key]}
+def proposed_books(
+    books: Mapping[Key, Sequence[Rate]], prices: PriceSettings, keys: Iterable[Key]
+) -> dict[Key, list[Rate]]:
+    """The books that these prices would give for keys, where they differ from `books` or those have none."""
+    proposed = {key: price_book(*key, prices) for key in keys}
+    return {key: book for key, book in proposed.items() if book != books.get(key)}
 
 
 def set_prices(client: Client) -> list[PriceOverride]:
@@ -66,6 +68,25 @@ def without(prices: Sequence[PriceOverride], price: PriceOverride) -> list[Price
     return [one for one in prices if _identity(one) != _identity(price)]
 
 
+def overlaps(known: Sequence[PriceOverride], more: Sequence[PriceOverride]) -> list[str]:
+    """Sentences on each of `more` that overlaps, and holds over, an earlier price of the same models."""
+    told, before = [], list(known)
+    for price in more:
+        for one in without(before, price):
+            since = max(one.valid_from or BEGINNING, price.valid_from or BEGINNING)
+            until = min(one.valid_until or END, price.valid_until or END)
+            if _of(one) == _of(price) and since < until:
+                begin = "the beginning" if since == BEGINNING else f"{since:%Y-%m-%d %H:%M} UTC"
+                end = "ever" if until == END else f"{until:%Y-%m-%d %H:%M} UTC"
+                told.append(
+                    f"{price.provider} {price.model}: two prices hold from {begin} to {end}; the later one counts, "
+                    f"input {price.input_per_mtok_usd:g} and answer {price.answer_per_mtok_usd:g}, not "
+                    f"{one.input_per_mtok_usd:g} and {one.answer_per_mtok_usd:g}"
+                )
+        before = put(before, price)
+    return told
+
+
 def newest_listed(today: dt.date) -> dt.date:
     """Day on which the newest price of the installed list of genai-prices took effect; it tells no other date.
 
@@ -82,11 +103,8 @@ def newest_listed(today: dt.date) -> dt.date:
 
 
 def _identity(price: PriceOverride) -> tuple[object, ...]:
-    return (
-        price.provider.lower(),
-        price.model.lower(),
-        price.service_tier.lower(),
-        price.valid_from,
-        price.valid_until,
-        price.above_input_tokens,
-    )
+    return (*_of(price), price.valid_from, price.valid_until)
+
+
+def _of(price: PriceOverride) -> tuple[object, ...]:
+    return price.provider.lower(), price.model.lower(), price.service_tier.lower(), price.above_input_tokens

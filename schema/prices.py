@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Self
 
 from genai_prices import Usage, data_snapshot
 from genai_prices.types import (
@@ -19,7 +19,7 @@ from genai_prices.types import (
     TieredPrices,
     TimeOfDateConstraint,
 )
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 BEGINNING: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 END: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
@@ -69,7 +69,7 @@ class Rate:
 class PriceOverride(BaseModel):
     """`[[prices.override]]`: a price of the user's own, in USD per million tokens; cache rates default to input's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     provider: str = Field(default="*", description="glob over provider names")
     model: str = Field(description="glob over model names")
@@ -83,6 +83,12 @@ class PriceOverride(BaseModel):
     cache_write_1h_per_mtok_usd: Usd | None = Field(default=None, ge=0)
     thinking_per_mtok_usd: Usd | None = Field(default=None, ge=0, description="absent: as the answer")
     answer_per_mtok_usd: Usd = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
+            raise ValueError("the price ends before it begins: valid_until is not after valid_from")
+        return self
 
     def matches(self, provider: str, model: str, service_tier: str) -> bool:
         """Whether this price speaks of that provider, model and service tier."""
@@ -109,7 +115,7 @@ class PriceOverride(BaseModel):
 class SelfHostedPrice(BaseModel):
     """`[[prices.self_hosted]]`: a model on GPUs of one's own, priced by the hour per output token."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     provider: str = "*"
     model: str

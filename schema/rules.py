@@ -78,10 +78,23 @@ def store_rules(client: Client, kind: str, rules: Sequence[Rule]) -> bool:
     ]
     if current == list(rules):
         return False
-    revision = dt.datetime.now(dt.UTC)
+    revision = after(client, "newest_revision", kind=kind)
     client.insert(
         "rules",
         [[kind, revision, position, *rule] for position, rule in enumerate(rules or [NO_RULES])],
         column_names=["kind", "revision", "position", "attribute", "pattern", "value"],
     )
     return True
+
+
+def after(client: Client, newest: str, **values: str) -> dt.datetime:
+    """The time, or the instant after what was recorded last, where the clock went back since: the newest holds.
+
+    Args:
+        client: of the store.
+        newest: the statement that says when that was.
+        values: what it is bound to.
+    """
+    [(last,)] = client.query(statement(__package__, newest), parameters=values, tz_mode="aware").result_rows
+    assert isinstance(last, dt.datetime)
+    return max(dt.datetime.now(dt.UTC), last + dt.timedelta(microseconds=1))

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 
 from thinkmeter.schema.price_list import Key, read_books, with_set_prices
 from thinkmeter.schema.prices import PriceSettings, Rate, price_book
+from thinkmeter.schema.rules import after
 from thinkmeter.schema.store.statement import statement
 
 RATE_COLUMNS = tuple(field.name for field in dataclasses.fields(Rate))
@@ -38,7 +39,7 @@ def refresh_prices(client: Client, settings: PriceSettings, *, since: dt.datetim
             changed[key] = book
     if changed:
         # One record instant and one insert: a book is replaced whole or not at all.
-        recorded = dt.datetime.now(dt.UTC)
+        recorded = after(client, "newest_prices")
         client.insert(
             "prices",
             [[*key, recorded, *dataclasses.astuple(rate)] for key, book in changed.items() for rate in book],

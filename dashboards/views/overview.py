@@ -9,7 +9,7 @@ from thinkmeter.dashboards.clock import zone
 from thinkmeter.dashboards.filters import Choice, Selection
 from thinkmeter.dashboards.pages import Pages, bar
 from thinkmeter.dashboards.tiles import TILES, Tile
-from thinkmeter.dashboards.views import live, runaways
+from thinkmeter.dashboards.views import alerts, live, runaways
 from thinkmeter.schema.metrics.wording import NOTHING, rate, usd
 from thinkmeter.schema.query import ReportRow
 
@@ -43,6 +43,7 @@ def _live(choice: Choice, pages: Pages) -> None:
             with charts_grid.cell():
                 st.fragment(_thinking, parallel=True)(choice, selection, first)
         st.fragment(_classes, parallel=True)(choice, selection, first, pages)
+        st.fragment(alerts.listed, parallel=True)(choice, selection, pages, first=first)
         st.fragment(runaways.listed, parallel=True)(choice, selection, pages, limit=RUNAWAYS_SHOWN, first=first)
 
 
@@ -69,6 +70,8 @@ def _coverage(selection: Selection) -> None:
 def coverage(row: ReportRow) -> str:
     """How many calls have known thinking and cost, and what the others lack."""
     detail = row.detail
+    if not row.n:
+        return "Coverage: all calls failed before anything was generated, and were not billed"
     lacks = {
         "thinking_unknown_calls": "do not say how much they thought",
         "unpriced_calls": "have no price",

@@ -12,6 +12,8 @@ TEST = "test"
 
 State = Literal["firing", "resolved"]
 TryState = Literal["sending", "sent", "retrying", "failed"]
+ReadingState = Literal["firing", "pending", "doubtful", "ok", "insufficient_data", "error"]
+"""`pending`: it holds, not for long enough yet; `doubtful`: beyond the limit, but the interval reaches back to it."""
 RequestKey = tuple[str, str]
 """Project and request id."""
 
@@ -20,6 +22,11 @@ def metric_key(metric: str, key: Mapping[str, Any]) -> str:
     """What a rule on a metric is about, by what its group is told apart by: `escr task=sql`."""
     told = [f"{name}={part}" for name, part in key.items() if part is not None]
     return " ".join([metric, *told])
+
+
+def metric_of(key: str) -> str:
+    """Name of the metric that a `metric_key` speaks of."""
+    return key.partition(" ")[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,7 +141,7 @@ class AlertEvent:
     @property
     def metric(self) -> str:
         """Name of the metric, of a rule on one."""
-        return self.key.partition(" ")[0]
+        return metric_of(self.key)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -180,6 +187,33 @@ class Attempt:
     perhaps_sent: bool = False
     error: str = ""
     next_attempt: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RuleReading:
+    """What a rule on a metric saw of a group when it looked; a row of `alert_readings`, for people alone.
+
+    `key` is '' where it saw no group, and `said` why, or why it could not look. `since`: when it fired, or began to
+    hold.
+    """
+
+    project: str
+    rule: str
+    key: str
+    time: dt.datetime
+    state: ReadingState
+    since: dt.datetime | None
+    task: str
+    user_id: str
+    session_id: str
+    metric: str
+    field: str
+    value: float | None
+    low: float | None
+    high: float | None
+    target: float | None
+    n: int
+    said: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from thinkmeter.schema.alerting.records import (
     RequestKey,
     RequestTotals,
     RequestUse,
+    RuleReading,
     RunawayPolicy,
     Silence,
 )
@@ -118,6 +119,10 @@ class AlertStore:
     def add_events(self, events: Sequence[AlertEvent]) -> None:
         """Store changes of state: all or none, since they are one insert into one partition."""
         self._insert("alert_events", AlertEvent, events)
+
+    def add_readings(self, readings: Sequence[RuleReading]) -> None:
+        """Store what rules on metrics saw when they looked."""
+        self._insert("alert_readings", RuleReading, readings)
 
     def silences(self, now: dt.datetime) -> list[Silence]:
         """Silences that are not over."""

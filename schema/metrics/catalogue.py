@@ -65,6 +65,11 @@ class Metric:
     sql: str
     _compute: Computation | Comparison = dataclasses.field(repr=False)
 
+    @property
+    def computation(self) -> "Computation | Comparison":
+        """The function that makes its estimates."""
+        return self._compute
+
     def estimate(self, cells: Cells, policy: Policy, base: Cells | None = None) -> Estimate:
         """What the metric comes to over these cells; `base` is what `against` names."""
         arguments = (cells, policy, base) if self.against else (cells, policy)

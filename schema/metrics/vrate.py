@@ -137,11 +137,12 @@ def _reliability(judged: Judged) -> dict[str, Any]:
 
 
 def _thresholds(judged: Judged) -> list[dict[str, float | None]] | None:
-    scores = judged.labelled["score"][~np.isnan(judged.labelled["score"])]
+    scores = judged.labelled["score"][np.isfinite(judged.labelled["score"])]
     if not len(scores):
         return None
     ends = (0.0, 1.0) if scores.min() >= 0 and scores.max() <= 1 else (float(scores.min()), float(scores.max()))
-    return [judged.at_threshold(round(float(at), 3)) for at in np.linspace(*ends, THRESHOLDS)]
+    halves = np.linspace(ends[0] / 2, ends[1] / 2, THRESHOLDS)  # the ends may lie further apart than a number reaches
+    return [judged.at_threshold(round(float(2 * at), 3)) for at in halves]
 
 
 def _weights(cells: Cells) -> Column:

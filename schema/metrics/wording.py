@@ -1,6 +1,7 @@
 """How numbers are written for people: the same on the terminal, on the dashboard and in messages."""
 
 import math
+import re
 from typing import Any, Final
 
 from thinkmeter.schema.metrics.catalogue import Metric
@@ -58,18 +59,28 @@ def points(change_pp: float | None) -> str:
 
 
 def value(metric: Metric, number: float | None) -> str:
-    """A value of a metric in the metric's own form."""
-    forms = {
-        "cpq": usd_per_point,
-        "ttr": tokens,
-        "cost": usd,
-        "forecast": usd,
-        "latency": milliseconds,
-        "quota": tokens,
-        "routing": usd,
-        "runaways": tokens,
-    }
-    return forms.get(metric.name, rate)(number)
+    """A value of a metric in the form that its unit tells: a share, USD, ms, tokens, else a plain number."""
+    unit = metric.unit
+    if unit.startswith("USD per percentage point"):
+        return usd_per_point(number)
+    forms = {"share": rate, "USD": usd, "ms": milliseconds, "tokens": tokens, "thinking tokens": tokens}
+    form = next((form for begin, form in forms.items() if re.match(rf"{begin}\b", unit)), plain)
+    return form(number)
+
+
+def plain(number: float | None) -> str:
+    """A number of no unit that is known here, to four figures: `1,234`, `0.01234`."""
+    return NOTHING if number is None else f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+
+def part(metric: Metric, field: str, number: float | None) -> str:
+    """A number of a report: its value, or one of its details in the form that its name tells."""
+    if number is None:
+        return NOTHING
+    if field == "value" or (metric.name in ("ttr", "latency") and field.startswith("p")):
+        return value(metric, number)
+    forms = {"_usd": usd, "_share": rate, "_tokens": tokens, "_ms": milliseconds}
+    return next((form for end, form in forms.items() if field.endswith(end)), plain)(number)
 
 
 def interval(metric: Metric, low: float | None, high: float | None) -> str:

@@ -3,7 +3,16 @@
 from thinkmeter.schema.query.filters import Filters
 from thinkmeter.schema.query.reader import Reader
 from thinkmeter.schema.query.report import Report, ReportRow
-from thinkmeter.schema.query.results import CostPoint, Freshness, RequestRecord, Runaway, Runaways, ThinkingPoint
+from thinkmeter.schema.query.results import (
+    CostPoint,
+    Freshness,
+    RequestRecord,
+    RollupState,
+    Runaway,
+    Runaways,
+    ThinkingPoint,
+)
+from thinkmeter.schema.query.rule_alerts import RuleAlert, RuleAlerts
 
 __all__ = [
     "CostPoint",
@@ -13,6 +22,9 @@ __all__ = [
     "Report",
     "ReportRow",
     "RequestRecord",
+    "RollupState",
+    "RuleAlert",
+    "RuleAlerts",
     "Runaway",
     "Runaways",
     "ThinkingPoint",

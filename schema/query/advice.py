@@ -50,10 +50,20 @@ def _length(now: Rows, policy: Policy) -> list[str]:
         if row.state == State.OK and row.value and row.low is not None and row.low > 0:
             found.append(
                 f"{_share(row)} of the thinking tokens lie past the length from which accuracy no longer rises: "
-                "try a cap of "
-                f"{tokens(row.detail['suggested_cap_tokens'])} tokens. Hard requests think longer, so watch accuracy."
+                f"{_cap(row.detail)} Hard requests think longer, so watch accuracy."
             )
     return found
+
+
+def _cap(detail: Mapping[str, Any]) -> str:
+    """The cap to try: the longest that the data leave room for, where it may be shorter."""
+    found, low, high = (detail[f"suggested_cap{end}_tokens"] for end in ("", "_low", "_high"))
+    if low == high:
+        return f"try a cap of {tokens(found)} tokens."
+    return (
+        f"try a cap of {tokens(high)} tokens first; {tokens(found)} fit best, "
+        f"and {tokens(low)} to {tokens(high)} cannot be told apart."
+    )
 
 
 def _escalation(now: Rows, policy: Policy) -> list[str]:

@@ -23,18 +23,20 @@ from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
-from thinkmeter.schema.query.population import BUCKET, STEPS_S, Rows, asked, compiled, listed, may_use_facts
-from thinkmeter.schema.query.report import Report, ReportRow
+from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed, may_use_facts
+from thinkmeter.schema.query.report import KeyPart, Report, ReportRow
 from thinkmeter.schema.query.results import (
     CostPoint,
     Freshness,
     RequestRecord,
+    RollupState,
     Row,
     Runaway,
     Runaways,
     ThinkingPoint,
 )
 from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, Covered, may_use_days, may_use_rollups, rolled
+from thinkmeter.schema.query.rule_alerts import RuleAlerts, read_rule_alerts
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
@@ -142,17 +144,17 @@ class Reader:
         return Report(chosen, since, until, settings.as_of, tuple(rows), note)
 
     def thinking_quantiles_over_time(
-        self, filters: Filters, *, by: str | None = None, step_s: int | None = None
+        self, filters: Filters, *, by: str | Iterable[str] | None = None, step_s: int | None = None
     ) -> list[ThinkingPoint]:
         """Curve of TTR: one point a stretch of time (and value of `by`) with settled requests whose thinking is known.
 
         Args:
             filters: which requests.
-            by: a curve for each value, such as `task`; None for one of all.
+            by: a curve for each value, such as `task`, or for each of several together; None for one of all.
             step_s: length of a stretch in seconds; None for one that gives up to `CURVE_POINTS`.
         """
         step_s, settings = step_s or curve_step_s(filters), self._settings()
-        names = (f"{BUCKET}{step_s}", *([by] if by else []))
+        names = (f"{BUCKET}{step_s}", *_split(by))
         points = []
         for key, n, mean, quantiles in self._thinking(filters, names, settings):
             time, complete = _stretch(key, names[0], step_s, settings)
@@ -168,7 +170,7 @@ class Reader:
             zip(*self._query(*self._asked(metric, filters, names, settings, curve)).result_columns, strict=True)
         )
         if all(weights == 1 for _, _, weights, *_ in rows):
-            told = [_Told(name, ZoneInfo(settings.timezone)) for name in names]
+            told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in names]
             for key, n, _, mean, quantiles in sorted(rows, key=lambda row: _order(row[0])):
                 yield {one.name: one.value(part) for one, part in zip(told, key, strict=True)}, n, mean, quantiles
             return
@@ -242,6 +244,15 @@ class Reader:
         found = [Runaway(*row) for row in self._query(sql, values).result_rows]
         return Runaways(found, self._judged_until())
 
+    def rule_alerts(self, filters: Filters, limit: int = 100) -> RuleAlerts:
+        """What rules on metrics see, which alerts of theirs fire, and which did in the window.
+
+        Args:
+            filters: of the project and the task class; a rule knows no other of its groups.
+            limit: of readings and of alerts.
+        """
+        return read_rule_alerts(self._query, filters, limit)
+
     def values(self, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:
         """Projects, environments, task classes and models of the calls in a window, by the name of their filter."""
         filters, settings = Filters(since, until, None), self._settings()
@@ -255,6 +266,11 @@ class Reader:
         """How current what this reader shows is."""
         [row] = self._query(statement(__package__, "freshness"), {}).result_rows
         return Freshness(*row)
+
+    def rollups(self) -> RollupState:
+        """How far rollups are."""
+        [(requests, quarters, waiting, since)] = self._query(statement(__package__, "rollup_state"), {}).result_rows
+        return RollupState(requests >= self._rollups_from, requests, quarters, waiting, since)
 
     def policies(self) -> Policies:
         """The policies that hold, as the configuration last gave them to the store."""
@@ -320,7 +336,7 @@ class Reader:
         members: dict[tuple[Any, ...], list[int]] = {}
         for position, key in enumerate(keys):
             members.setdefault(key, []).append(position)
-        told = [_Told(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
+        told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
         for key in sorted(members, key=_order):
             named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
             yield named, cells.at(np.asarray(members[key]))
@@ -388,20 +404,6 @@ class Reader:
             raise RetryableError(f"the store at {self._address.host}:{self._address.port} does not answer") from error
         except DatabaseError as error:
             raise ThinkmeterError(f"the store refused the question: {str(error).splitlines()[0][:300]}") from error
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Told:
-    """One part of a row's key: its name, and its value as people know it."""
-
-    name: str
-    zone: ZoneInfo
-
-    def value(self, part: Any) -> Any:
-        if self.name in STEPS_S or self.name.startswith(BUCKET):
-            begun = dt.datetime.fromtimestamp(part, self.zone)
-            return begun.date().isoformat() if self.name == "day" else begun.isoformat().replace("+00:00", "Z")
-        return None if part == "" else part
 
 
 def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:

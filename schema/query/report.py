@@ -3,9 +3,11 @@
 import dataclasses
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from thinkmeter.schema.metrics.catalogue import Metric
 from thinkmeter.schema.metrics.estimate import State
+from thinkmeter.schema.query.population import BUCKET, STEPS_S
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +55,21 @@ class Report:
             "rows": [{**dataclasses.asdict(row), "state": row.state.value} for row in self.rows],
             **({"note": self.note} if self.note else {}),
         }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One part of a row's key: its name, and its value as people know it."""
+
+    name: str
+    zone: ZoneInfo
+
+    def value(self, part: Any) -> Any:
+        """The value as it is told: times as text, none for what is not said."""
+        if self.name in STEPS_S or self.name.startswith(BUCKET):
+            begun = dt.datetime.fromtimestamp(part, self.zone)
+            return begun.date().isoformat() if self.name == "day" else begun.isoformat().replace("+00:00", "Z")
+        return None if part == "" else part
 
 
 def rfc3339(moment: dt.datetime) -> str:

@@ -3,7 +3,8 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -36,30 +37,40 @@ class Change:
         """What the other prices add."""
         return self.then_usd - self.now_usd
 
+    @property
+    def differs(self) -> bool:
+        """Whether the other prices make another amount of it, or have a price for other calls."""
+        is_same = math.isclose(self.now_usd, self.then_usd, rel_tol=1e-9, abs_tol=1e-12)
+        return not is_same or self.now_unpriced_calls != self.then_unpriced_calls
+
 
 def changes(
-    client: Client, books: Mapping[Key, Sequence[Rate]], *, since: dt.datetime, until: dt.datetime, project: str
+    client: Client,
+    propose: Callable[[Collection[Key]], Mapping[Key, Sequence[Rate]]],
+    *,
+    since: dt.datetime,
+    until: dt.datetime,
+    project: str,
 ) -> list[Change]:
-    """What these books would change in the window [since, until), for each of their keys with calls in it.
+    """Every key with calls in the window [since, until): what they cost now, and what by other books.
 
     Args:
         client: of the store; nothing is written.
-        books: of the keys whose books would change.
+        propose: keys -> the books of those of them whose books would change.
         since: begin of the window.
         until: its end.
         project: '' for all.
     """
     window = {"since": since, "until": until, "project": project}
     now = _costs(client, "SELECT * FROM calls", window)
-    found = []
-    for some in _batches(books):
-        then = _costs(client, _calls_with(client), {**window, "proposed": json.dumps(some)})
-        for provider, model, tier, _ in some:
-            key = (provider, model, tier)
-            if key in now:
-                (calls, tokens, usd, unpriced), (_, _, then_usd, then_unpriced) = now[key], then[key]
-                found.append(Change(*key, calls, tokens, usd, then_usd, unpriced, then_unpriced))
-    return found
+    then = dict(now)
+    for some in _batches(propose(now)):
+        proposed = _costs(client, _calls_with(client), {**window, "proposed": json.dumps(some)})
+        then |= {(provider, model, tier): proposed[provider, model, tier] for provider, model, tier, _ in some}
+    return [
+        Change(*key, calls, tokens, usd, then[key][2], unpriced, then[key][3])
+        for key, (calls, tokens, usd, unpriced) in now.items()
+    ]
 
 
 def _calls_with(client: Client) -> str:

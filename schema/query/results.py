@@ -32,6 +32,25 @@ class Freshness:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RollupState:
+    """How far rollups are. What they lack is counted from requests: reports are right then, and slower.
+
+    Attributes:
+        in_use: whether the store has enough requests for them.
+        requests: how many it has.
+        quarters: quarters of an hour with requests that can be counted.
+        waiting: those of them whose cells are absent or not those of now.
+        waiting_since: when the first of these could have been counted; None where none waits.
+    """
+
+    in_use: bool
+    requests: int
+    quarters: int
+    waiting: int
+    waiting_since: dt.datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ThinkingPoint:
     """Thinking tokens of the settled requests that began in [time, time + step)."""
 

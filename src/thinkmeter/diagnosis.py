@@ -17,7 +17,7 @@ from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool_files import FILE_NAME
 from thinkmeter.configuration import Configuration
 from thinkmeter.schema.price_list import STALE, newest_listed
-from thinkmeter.schema.query import Reader
+from thinkmeter.schema.query import Reader, RollupState
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.lease import holder
 from thinkmeter.schema.store.migrate import pending
@@ -25,6 +25,8 @@ from thinkmeter.schema.store.migrate import pending
 LOOK_BACK: Final = dt.timedelta(hours=24)
 LATE_S: Final = 60.0
 """Nothing waits that long for the store or for a job while all goes well."""
+ROLLUPS_LATE_S: Final = 900.0
+"""Longer than an open request, which holds its quarter up, mostly is."""
 SHOWN_QUARANTINED: Final = 5
 
 
@@ -123,6 +125,7 @@ def of_store(address: StoreAddress, configuration: Configuration) -> Iterator[Fi
         late = behind_s > LATE_S
         told = f"{newest}; {fresh.waiting_spans} spans wait to be settled, the oldest for {behind_s:.0f} s"
         yield Finding(Level.FAILURE if late else Level.OK, "traffic", told)
+        yield _rollups(reader.rollups(), fresh.as_of)
         yield from _coverage(reader, fresh.as_of)
 
 
@@ -134,6 +137,22 @@ def _decoding(client: Client, configuration: Configuration) -> Finding:
         "decoding",
         "no collector of this version has prepared this store yet, or it decodes otherwise and Python does it, slower: "
         "`thinkmeter migrate` tries and says why",
+    )
+
+
+def _rollups(state: RollupState, now: dt.datetime) -> Finding:
+    if not state.in_use:
+        few = f"not in use: {state.requests:,} requests are counted as fast without them"
+        return Finding(Level.OK, "rollups", few)
+    told = f"{state.quarters - state.waiting:,} of {state.quarters:,} quarters of an hour are counted"
+    if state.waiting_since is None:
+        return Finding(Level.OK, "rollups", told)
+    age_s = (now - state.waiting_since).total_seconds()
+    told += f"; {state.waiting:,} wait, the first for {age_s:,.0f} s"
+    if age_s <= ROLLUPS_LATE_S:
+        return Finding(Level.OK, "rollups", told)
+    return Finding(
+        Level.WARNING, "rollups", f"{told}: reports over long windows are right, and slower until the jobs get to it"
     )
 
 

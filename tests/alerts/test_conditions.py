@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from thinkmeter.alerts.conditions import Holds, Reading, against_before, against_limit
+from thinkmeter.alerts.conditions import Holds, against_before, against_limit
 from thinkmeter.alerts.settings import RuleSettings
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.estimate import State
@@ -26,12 +26,6 @@ def row(
     **detail: Any,
 ) -> ReportRow:
     return ReportRow({"task": "sql"}, value, low, high, n, state, detail)
-
-
-def seen(settings: RuleSettings, found: ReportRow) -> Reading:
-    reading = against_limit(settings, found)
-    assert reading is not None
-    return reading
 
 
 @pytest.mark.parametrize(
@@ -62,7 +56,7 @@ def seen(settings: RuleSettings, found: ReportRow) -> Reading:
 def test_a_condition_holds_where_the_numbers_leave_no_doubt(
     settings: RuleSettings, found: ReportRow, holds: Holds
 ) -> None:
-    assert seen(settings, found).holds is holds
+    assert against_limit(settings, found).holds is holds
 
 
 @pytest.mark.parametrize(
@@ -76,7 +70,7 @@ def test_a_condition_holds_where_the_numbers_leave_no_doubt(
     ],
 )
 def test_without_a_value_or_a_limit_nothing_is_said(settings: RuleSettings, found: ReportRow) -> None:
-    assert against_limit(settings, found) is None
+    assert against_limit(settings, found).holds is Holds.UNKNOWN
 
 
 def test_what_is_no_number_of_the_metric_is_named() -> None:
@@ -85,9 +79,9 @@ def test_what_is_no_number_of_the_metric_is_named() -> None:
 
 
 def test_what_was_seen_is_said_with_interval_sample_and_limit() -> None:
-    said = seen(rule("escr"), row(0.312, 0.241, 0.394, 150, target=0.2)).said
+    said = against_limit(rule("escr"), row(0.312, 0.241, 0.394, 150, target=0.2)).said
     assert said == "Escalation rate of task sql is 31.2% (24.1% to 39.4%), n = 150, above 20.0%, the target"
-    said = seen(rule("forecast"), row(130.0, 80.0, 180.0, 60, budget_usd=120.0, estimated=True)).said
+    said = against_limit(rule("forecast"), row(130.0, 80.0, 180.0, 60, budget_usd=120.0, estimated=True)).said
     assert said.endswith("n = 60, above $120.00, the budget of the month; estimated from sampled traffic")
 
 
@@ -107,7 +101,6 @@ def test_longer_thinking_counts_only_where_accuracy_did_not_rise_with_it(
     now: ReportRow | None, before: ReportRow | None, holds: Holds, told: str
 ) -> None:
     reading = against_before(rule("ttr", rises=0.1), *LONGER, (now, before))
-    assert reading is not None
     assert (reading.holds, reading.before, reading.before_n) == (holds, 1000.0, 100)
     assert told in reading.said
     assert "(+100.0%)" in reading.said
@@ -129,10 +122,13 @@ def test_a_change_counts_where_it_is_large_and_both_intervals_bear_it(
     settings: RuleSettings, now: ReportRow, before: ReportRow, holds: Holds
 ) -> None:
     reading = against_before(settings, now, before, (None, None))
-    assert reading is not None
     assert reading.holds is holds
 
 
 def test_nothing_is_compared_with_too_few_data() -> None:
-    assert against_before(rule("vrate", falls=0.03), row(None, n=3), row(0.9, 0.8, 1.0), (None, None)) is None
-    assert against_before(rule("ttr", rises=0.1), row(1.0, 0.0, 2.0), row(1.0, 0.5, 2.0), (None, None)) is None
+    few = row(None, n=3, state=State.INSUFFICIENT_DATA, reason="3 of 30 labelled passes")
+    reading = against_before(rule("vrate", falls=0.03), few, row(0.9, 0.8, 1.0), (None, None))
+    assert (reading.holds, reading.value, reading.limit, reading.n) == (Holds.UNKNOWN, None, None, 3)
+    assert reading.said == "Verifier precision of task sql is not known: now, 3 of 30 labelled passes"
+    reading = against_before(rule("ttr", rises=0.1), row(1.0, 0.0, 2.0), row(1.0, 0.5, 2.0), (None, None))
+    assert reading.holds is Holds.UNKNOWN

@@ -13,7 +13,7 @@ from tests.alerts.conftest import ENVIRONMENT, Clock
 from tests.alerts.receiver import Receiver, incidents
 from tests.alerts.test_engine import events
 from tests.alerts.traffic import request
-from tests.schema.rows import Row, insert, label, price, rule, verdict
+from tests.schema.rows import Row, insert, label, price, rule, select, verdict
 from thinkmeter.alerts.engine import AlertEngine
 from thinkmeter.alerts.settings import AlertSettings
 from thinkmeter.alerts.silences import silence
@@ -263,3 +263,71 @@ def test_where_nobody_knows_whether_an_alert_was_stored_the_store_is_asked(
             engine.run_once()
     assert engine.run_once() == 0
     assert [event.state for event in events(client)] == ["firing"]
+
+
+def insert_days(client: Client, task: str, tokens: Callable[[int], int], requests: Callable[[int], int]) -> None:
+    """Requests of the last 29 whole days, alike within a day; `tokens` and `requests` of each, the oldest is 0."""
+    noon = dt.datetime.now(dt.UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    spans = []
+    for day in range(29):
+        time = noon - dt.timedelta(days=29 - day)
+        for n in range(requests(day)):
+            row = request(f"{task}-{day}-{n}", tokens(day) + n % 5, task=task)
+            spans.append({**row, "time": time + dt.timedelta(seconds=n)})
+    insert(client, "spans", spans)
+
+
+def test_thinking_that_grows_day_by_day_is_told_and_another_mix_is_not(
+    client: Client, start: Start, slack: Receiver
+) -> None:
+    grows: dict[str, Any] = {"metric": "ttr", "trend": 0.1, "window": "28d"}
+    engine = start({"name": "grows", **grows}, {"name": "grows in all", "by": [], **grows})
+    insert_days(client, "triage", lambda day: 500, lambda day: 60 - day)
+    insert_days(client, "review", lambda day: 5000, lambda day: 20 + day)
+    insert_days(client, "young", lambda day: 5000 + 500 * day, lambda day: 25 if day > 20 else 0)
+    assert engine.run_once() == 0
+    told = {(one["rule"], one["key"]): one for one in readings(client)}
+    assert {key: one["state"] for key, one in told.items()} == {
+        ("grows", "ttr task=triage"): "ok",
+        ("grows", "ttr task=review"): "ok",
+        ("grows", "ttr task=young"): "insufficient_data",
+        ("grows in all", "ttr"): "ok",
+    }
+    assert "fewer than 14 days with enough requests" in told["grows", "ttr task=young"]["said"]
+    assert "(+0.0%) over 29 days" in told["grows in all", "ttr"]["said"]
+    insert_days(client, "coding", lambda day: 1000 + 20 * day, lambda day: 60)
+    engine.stop()
+    assert start({"name": "grows", **grows}).run_once() == 1
+    fired = [event for event in events(client) if event.state == "firing"]
+    assert [event.task for event in fired] == ["coding"]
+    assert "Thinking token rate of task coding went from 1.0k to 1.6k (+5" in slack.taken[0]["text"]
+    assert "whether accuracy rose with it is not known: it takes 30 labels" in slack.taken[0]["text"]
+
+
+def readings(client: Client) -> list[Row]:
+    return select(client, "SELECT * FROM alert_readings FINAL ORDER BY rule, key")
+
+
+def test_what_every_rule_sees_is_kept_for_people(client: Client, start: Start, clock: Clock) -> None:
+    engine = start(
+        {"name": "climbs", "metric": "escr", "window": "1h"},
+        {"name": "dear", "metric": "cost", "above": 5, "window": "1h", "for": "10m"},
+        {"name": "misspelt", "metric": "cost", "field": "thinking_dollars", "above": 5, "window": "1h"},
+        {"name": "long ago", "metric": "ttr", "above": 5, "window": "1s"},
+    )
+    insert_cascade(client, "climbing", 40, passed=False, right=True)
+    insert(client, "spans", [request("a", 10, reported_cost_usd=6.0, user_id="u-1")])
+    assert engine.run_once() == 1
+    told = {one["rule"]: one for one in readings(client)}
+    climbs, dear = told["climbs"], told["dear"]
+    assert (climbs["state"], climbs["key"], climbs["task"], climbs["n"]) == ("firing", "escr task=sql", "sql", 40)
+    assert (climbs["value"], climbs["target"], climbs["high"]) == (1.0, 0.2, 1.0)
+    assert 0.9 < climbs["low"] < 1
+    assert climbs["since"] is not None
+    assert (dear["state"], dear["value"], dear["target"], dear["low"]) == ("pending", 6.0, 5.0, None)
+    assert told["misspelt"]["state"] == "error"
+    assert "only value, input_usd" in told["misspelt"]["said"]
+    assert told["long ago"]["state"] == "insufficient_data"
+    clock.advance(dt.timedelta(minutes=10))
+    assert engine.run_once() == 1
+    assert {one["rule"]: one["state"] for one in readings(client)}["dear"] == "firing"

@@ -7,7 +7,7 @@ import threading
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.schema.rows import Row, insert, select, span
+from tests.schema.rows import START, Row, insert, select, span
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.store.client import StoreAddress, connect
 
@@ -24,6 +24,21 @@ def test_nothing_new_is_nothing_to_do(client: Client) -> None:
     assert settle_calls(client) == 2
     assert settle_calls(client) == 0
     assert select(client, "SELECT count() AS n FROM watermarks") == [{"n": 1}]
+
+
+def test_how_far_it_came_is_known_however_long_nothing_came(client: Client) -> None:
+    row = "'settle', now64(6) - INTERVAL {0} DAY, now64(6) - INTERVAL {0} DAY, 1, 1"
+    for days in (40, 30, 20):
+        client.command(
+            f"INSERT INTO watermarks (job, recorded, settled_until, rows, duration_ms) SELECT {row.format(days)}"
+        )
+    insert(client, "watermarks", [{"job": "alerts", "settled_until": START, "rows": 1, "duration_ms": 1.0}])
+    client.command("OPTIMIZE TABLE watermarks FINAL")
+    said = "SELECT job, rows, dateDiff('day', settled_until, now()) = 20 AS newest FROM watermarks ORDER BY job"
+    assert select(client, said) == [
+        {"job": "alerts", "rows": 1, "newest": 0},
+        {"job": "settle", "rows": 3, "newest": 1},
+    ]
 
 
 def test_what_turns_out_to_be_a_repeat_is_taken_out(client: Client) -> None:

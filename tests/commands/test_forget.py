@@ -1,5 +1,6 @@
 """`thinkmeter forget`: what is asked for is gone from every table, and nothing else is."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,13 @@ def _traffic(client: Client) -> None:
         row.setdefault("request_id", "")
     insert(client, "alert_events", events)
     insert(client, "alert_attempts", [{"project": "default", "event": row["event"]} for row in events])
+    seen = {"project": "default", "rule": "over quota", "time": dt.datetime.now(dt.UTC)}
+    insert(client, "alert_readings", [{**seen, "key": f"quota user={who}", "user_id": who} for who in (ID, "u-bob")])
 
 
 def left(client: Client) -> dict[str, int]:
-    tables = ("spans", "call_facts", "verdicts", "labels", "log_records", "alert_events", "alert_attempts")
+    tables = ("spans", "call_facts", "verdicts", "labels", "log_records", "alert_events", "alert_attempts",
+        "alert_readings")  # fmt: skip
     counted = ", ".join(f"(SELECT count() FROM {table}) AS {table}" for table in tables)
     return {table: int(count) for table, count in select(client, f"SELECT {counted}")[0].items()}
 
@@ -86,7 +90,7 @@ def test_a_user_is_forgotten_everywhere(client: Client, run: Run, store_url: str
     assert "erased\n1 traces hold requests of others, too" in told.out
     assert left(client) == {
         "spans": 3, "call_facts": 2, "verdicts": 1, "labels": 1, "log_records": 1, "alert_events": 2,
-        "alert_attempts": 2,
+        "alert_attempts": 2, "alert_readings": 1,
     }  # fmt: skip
     keys = [row["key"] for row in select(client, "SELECT key FROM alert_events")]
     assert not any(ID in key for key in keys)

@@ -54,8 +54,9 @@ def test_good_rows_are_kept_and_bad_ones_listed(run: Run, store_url: str, client
     for said in ("2 labels imported", "0 labels imported, 2 known already"):
         told = run("labels", "import", str(file), "--store-url", store_url)
         assert told.code == 1
-        first, *bad = told.out.splitlines()
+        first, unknown, *bad = told.out.splitlines()
         assert first == said
+        assert unknown == "of answers that project default has no calls of, kept until it has: 2: r1 attempt 1, r2"
         assert [line.removeprefix(f"{file}:").split(":")[0] for line in bad] == ["4", "5", "6", "7"]
         assert "name what is labelled" in bad[0]
         assert "attempt: Input should be greater than or equal to 1; correct: Input should be a valid boolean" in bad[1]
@@ -66,6 +67,35 @@ def test_good_rows_are_kept_and_bad_ones_listed(run: Run, store_url: str, client
             ("r1", 1, True, "human", "dana", None),
             ("r2", None, False, "human", "erin", 0.25),
         ]
+
+
+def test_labels_of_what_the_store_does_not_know_are_kept_and_told(
+    run: Run, store_url: str, client: Client, tmp_path: Path
+) -> None:
+    insert_traffic(client, [answered("r1")])
+    known = span(request_id="r2", response_id="resp-1")
+    insert(client, "spans", [known])
+    trace, one = known["trace_id"], known["span_id"]
+    file = tmp_path / "labels.csv"
+    file.write_text(
+        "request_id,attempt,trace_id,span_id,response_id,correct\n"
+        f"r1,,,,,1\nr1,1,,,,1\n,,,,resp-1,1\n,,{trace.upper()},{one},,1\n"
+        f"r1,2,,,,1\nlate,,,,,1\n,,,,resp-2,0\n,,{trace},{'e' * 16},,1\n"
+        + "".join(f"gone-{n},,,,,1\n" for n in range(4))
+    )
+    told = run("labels", "import", str(file), "--store-url", store_url)
+    assert told.code == 0
+    assert told.out.splitlines() == [
+        "12 labels imported",
+        "of answers that project default has no calls of, kept until it has: 8: "
+        f"span {'e' * 16}, resp-2, gone-0, gone-1, gone-2 and 3 more",
+    ]
+    insert_traffic(client, [answered("late")])
+    told = run("labels", "import", str(file), "--store-url", store_url)
+    assert told.out.splitlines()[0] == "0 labels imported, 12 known already"
+    assert told.out.splitlines()[1].startswith(
+        "of answers that project default has no calls of, kept until it has: 7: "
+    )
 
 
 def test_a_labeler_who_changes_their_mind_is_heard(run: Run, store_url: str, client: Client, tmp_path: Path) -> None:
@@ -81,9 +111,9 @@ def test_a_labeler_who_changes_their_mind_is_heard(run: Run, store_url: str, cli
     dana = {"request_id": "r1", "labeler": "dana"}
     dated = {"request_id": "r2", "labeler": "dana", "time": "2026-11-02T10:00:00Z", "correct": True}
     assert say({**dana, "correct": True}, dated) == "2 labels imported"
-    assert say({**dana, "correct": False}, dated) == "1 labels imported, 1 known already"
+    assert say({**dana, "correct": False}, dated) == "1 label imported, 1 known already"
     assert say({**dana, "correct": False}) == "0 labels imported, 1 known already"
-    assert say({**dana, "correct": True}) == "1 labels imported"
+    assert say({**dana, "correct": True}) == "1 label imported"
     assert select(client, "SELECT request_id, correct FROM requests ORDER BY request_id") == [
         {"request_id": "r1", "correct": True},
         {"request_id": "r2", "correct": True},

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from tests.commandline import Run
 from tests.schema.rows import Row, insert, select, span
 from thinkmeter.collector.jobs.pricing import refresh_prices
+from thinkmeter.commands.price_file import read_price_file
 from thinkmeter.commands.prices import warn_of_age
 from thinkmeter.schema.price_list import newest_listed
 from thinkmeter.schema.prices import PriceSettings
@@ -78,12 +79,12 @@ def test_what_a_set_price_would_change_is_what_it_then_changes(run: Run, store_u
     assert change["difference_usd"] == pytest.approx(wanted - 0.5)
     told = run("reprice", *WINDOW, *store)
     assert told.code == 0, told.err
-    assert told.out.startswith("1 price books changed")
-    assert "all that change" in told.out
+    assert told.out.startswith("1 price book changed")
+    assert "1 more that stay" in told.out
     after = {row["model"]: row for row in costs(client)}
     assert after["acme-new"] == {"model": "acme-new", "usd": pytest.approx(wanted), "unpriced": 0}
     assert after["gpt-5"] == before[1]
-    assert "nothing changes" in run("prices", "diff", *WINDOW, *store).out
+    assert "nothing changes in 60 calls of 2 models" in run("prices", "diff", *WINDOW, *store).out
     # a job that starts later, without knowing of it, leaves it alone
     assert refresh_prices(client, PriceSettings()) == []
 
@@ -132,15 +133,85 @@ def test_a_file_of_prices_is_tried_then_imported(run: Run, store_url: str, clien
     told = run("prices", "diff", str(file), *WINDOW, "--csv", *store)
     assert told.code == 1
     assert told.err.endswith("2 rows of " + str(file) + " are not valid and were left out; mend them and try again\n")
-    [line] = csv.DictReader(io.StringIO(told.out.split(f"{file}:")[0]))
+    [line] = csv.DictReader(io.StringIO(told.out))
     assert (line["model"], line["then_unpriced_calls"]) == ("acme-new", "0")
-    assert f"{file}:3: input_per_mtok_usd: Input should be greater than or equal to 0" in told.out
+    assert f"{file}:3: input_per_mtok_usd: Input should be greater than or equal to 0" in told.err
     assert select(client, "SELECT count() AS n FROM current_rules WHERE kind = 'price'") == [{"n": 0}]
     for _ in range(2):
         assert run("prices", "import", str(file), *store).code == 1
     assert select(client, "SELECT count() AS n FROM current_rules WHERE kind = 'price'") == [{"n": 1}]
     run("reprice", *store)
     assert costs(client)[0]["unpriced"] == 0
+
+
+def test_what_a_new_list_does_to_a_window_is_told_whole(
+    run: Run, store_url: str, client: Client, tmp_path: Path
+) -> None:
+    """All models of the window, what stays, what has no price by either, what is not concerned, and what overlaps."""
+    traffic(client)
+    file = tmp_path / "prices.jsonl"
+    usual = {"input_per_mtok_usd": 1, "answer_per_mtok_usd": 2}
+    rows = [
+        {"model": "gpt-5", **usual, "valid_from": "2026-10-01T00:00:00Z", "valid_until": "2026-11-02T00:00:00Z"},
+        {"model": "gpt-5", **usual, "input_per_mtok_usd": 3, "valid_from": "2026-11-01T12:00:00Z"},
+        {"model": "gpt-4711", **usual},
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    told = run("prices", "diff", str(file), *WINDOW, "--store-url", store_url)
+    assert told.code == 0
+    assert "gpt-5: two prices hold from 2026-11-01 12:00 UTC to 2026-11-02 00:00 UTC; the later one counts" in told.err
+    assert "* gpt-4711: no call of the window is concerned" in told.err
+    assert "no price for 38 of 40 calls: thinkmeter prices set --provider 'acme' --model 'acme-new'" in told.err
+    assert "1 more that stay" in told.out
+    whole = json.loads(run("prices", "diff", str(file), *WINDOW, "--json", "--all", "--store-url", store_url).out)
+    assert [(one["model"], one["calls"], one["then_unpriced_calls"]) for one in whole] == [
+        ("gpt-5", 20, 0),
+        ("acme-new", 40, 38),
+    ]
+    assert sum(one["now_usd"] for one in whole) == pytest.approx(sum(row["usd"] for row in costs(client)))
+    assert whole[1]["difference_usd"] == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("{broken", "not JSON"),
+        ('["gpt-5"]', "not a JSON object"),
+        (
+            '{"model": "m", "input_per_mtok_usd": 1, "answer_per_mtok_usd": "inf"}',
+            "answer_per_mtok_usd: Input should be a finite",
+        ),
+        (
+            '{"model": "m", "input_per_mtok_usd": "NaN", "answer_per_mtok_usd": 1}',
+            "input_per_mtok_usd: Input should be",
+        ),
+        ('{"model": "m", "input_per_mtok_usd": -1, "answer_per_mtok_usd": 1}', "greater than or equal to 0"),
+        (
+            '{"model": "m", "input_per_mtok_eur": 1, "answer_per_mtok_eur": 1}',
+            "input_per_mtok_eur: there is no such column; prices are USD",
+        ),
+        (
+            '{"model": "m", "input_per_mtok_usd": 1, "answer_per_mtok_usd": 1, "currency": "EUR"}',
+            "currency: there is no such column",
+        ),
+        (
+            '{"model": "m", "input_per_mtok_usd": 1, "answer_per_mtok_usd": 1, "valid_from": "2026-02-01T00:00:00Z",'
+            ' "valid_until": "2026-01-01T00:00:00Z"}',
+            "the price ends before it begins",
+        ),
+        (
+            '{"model": "m", "input_per_mtok_usd": 1, "answer_per_mtok_usd": 1, "valid_from": "2026-02-01"}',
+            "needs a time zone",
+        ),
+    ],
+)
+def test_a_row_that_is_no_price_is_told_with_its_reason(row: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "prices.jsonl"
+    file.write_text(f"{row}\n")
+    read, [bad] = read_price_file(file)
+    assert read == []
+    assert bad.line == 1
+    assert reason in bad.reason
 
 
 def test_a_price_list_is_old_after_thirty_days(run: Run, store_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +237,7 @@ def test_a_price_list_is_old_after_thirty_days(run: Run, store_url: str, capsys:
             ("set", "--model", "m", "--input", "1", "--answer", "1", "--from", "2026-02-01", "--until", "2026-01-01"),
             "ends before it begins",
         ),
+        (("set", "--model", "m", "--input", "inf", "--answer", "1"), "finite number"),
     ],
 )
 def test_a_price_that_cannot_be_meant_is_refused(

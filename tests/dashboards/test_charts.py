@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from thinkmeter.dashboards import charts, layout, request_charts
+from thinkmeter.dashboards import charts, layout, report_charts, request_charts
 from thinkmeter.dashboards.theme import DARK, LIGHT, Palette
 from thinkmeter.dashboards.wording import percent
 from thinkmeter.schema.metrics.wording import usd
@@ -180,3 +180,10 @@ def test_calls_stand_on_one_clock_and_thinking_is_what_comes_before_the_answer()
         "2 · acme-think-1",
     )
     assert [bar.showlegend for bar in figure.data] == [True, True, True, True, False]
+
+
+def test_no_two_verifiers_look_alike() -> None:
+    point = {"score": 0.5, "correct": 0.5, "low": 0.4, "high": 0.6, "n": 10}
+    figure = report_charts.reliability({f"judge {number}": [point] for number in range(12)}, LIGHT)
+    looks = [(curve.line.color, curve.marker.symbol) for curve in figure.data[1:]]
+    assert len(set(looks)) == 12

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from clickhouse_connect.driver.client import Client
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboards.conftest import Filled
+from tests.schema.rows import Row, insert, span
 from thinkmeter.dashboards import report_charts, store
 from thinkmeter.dashboards.theme import DARK, LIGHT, Palette
 from thinkmeter.schema.metrics.estimate import State
@@ -48,6 +50,12 @@ def budget() -> None:
     from thinkmeter.dashboards.views import budget
 
     budget.draw()
+
+
+def metrics() -> None:
+    from thinkmeter.dashboards.views import metrics
+
+    metrics.draw()
 
 
 def review() -> None:
@@ -125,10 +133,98 @@ def test_pages_say_what_is_missing(filled: Filled) -> None:
     assert "Not enough data to say what thinking brings" in said(app)
 
 
+def test_any_metric_can_be_looked_at(filled: Filled) -> None:
+    app = drawn(metrics, filled.address, metric="accuracy")
+    [table] = app.dataframe
+    assert list(table.value.columns) == ["Task", "Value", "95 % interval", "n", "State"]
+    assert "contract_review" in set(table.value["Task"])
+    assert "share of labelled requests whose final answer is correct; higher is better" in said(app)
+
+
 def test_hardware_that_the_viewer_names_is_weighed(filled: Filled) -> None:
     app = drawn(review, filled.address, gpu_hour_usd="2.8", gpus="8", gpu_tokens_per_second="2400")
     assert "Self-hosting, all task classes together: $16,352 a month against" in said(app)
     assert said(app).count("Self-hosting: $16,352 a month against") == said(app).count("What to change")
+
+
+def alerts() -> None:
+    import streamlit as st
+
+    from thinkmeter.dashboards.pages import Pages
+    from thinkmeter.dashboards.views import alerts
+
+    page = st.Page(lambda: None, title="Elsewhere", url_path="elsewhere")
+    st.navigation([page])
+    alerts.draw(Pages(page, page, page, page, page))
+
+
+def test_the_alerts_page_lists_what_rules_see_and_what_fired(client: Client, database: StoreAddress) -> None:
+    insert(client, "spans", [span()])
+    assert "No rule on a metric was looked at in the last day" in said(drawn(alerts, database))
+    now = dt.datetime.now(dt.UTC)
+    usual = {"project": "default", "time": now, "task": "sql", "metric": "escr", "field": "value", "n": 50}
+    readings: list[Row] = [
+        {"rule": "climbs", "key": "escr task=sql", "state": "firing", "since": now, "value": 0.8, "low": 0.67,
+         "high": 0.888, "target": 0.2, "said": "seen", **usual},
+        {"rule": "thinks", "key": "ttr task=sql", "state": "insufficient_data", "said": "too few", **usual,
+         "metric": "ttr", "n": 3},
+        {"rule": "gone", "key": "ttr", "state": "ok", "said": "of a rule that is no more", **usual,
+         "time": now - dt.timedelta(minutes=9)},
+    ]  # fmt: skip
+    for one in readings:
+        insert(client, "alert_readings", [one])
+    key = "escr task=sql 2026-11-20T12:00:00.000Z"
+    event: Row = {
+        "project": "default", "rule": "climbs", "key": key, "state": "firing", "time": now, "event": "e",
+        "channels": ["team"], "task": "sql", "began": now, "ended": now, "value": 0.8, "threshold": 0.2, "calls": 50,
+        "baseline_task": "Escalation rate is 80.0%",
+    }  # fmt: skip
+    over = now - dt.timedelta(hours=2)
+    events = [
+        event,
+        {**event, "key": "escr task=law t", "time": over, "event": "f", "task": "law", "muted": "silence 1a"},
+        {**event, "key": "escr task=law t", "time": over + dt.timedelta(hours=1), "event": "g", "task": "law",
+         "state": "resolved", "baseline_task": "Escalation rate is 9.0%"},
+        {**event, "key": "escr task=old t", "time": now - dt.timedelta(days=3), "event": "h"},
+        {**event, "key": "escr task=old t", "time": now - dt.timedelta(days=2), "event": "i", "state": "resolved"},
+    ]  # fmt: skip
+    insert(client, "alert_events", events)
+    attempt = {"time": now, "project": "default", "rule": "climbs", "event": "e", "channel": "team", "attempt": 1}
+    insert(client, "alert_attempts", [{**attempt, "alert_state": "firing", "state": "retrying", "error": "refused"}])
+    until = now + dt.timedelta(hours=1)
+    insert(client, "alert_silences", [{"id": "2b", "rule": "thinks", "since": now, "until": until}])
+    st.cache_data.clear()
+
+    app = drawn(alerts, database)
+    assert "2 rules: **:red[1 firing]**, 1 without enough data; looked at" in said(app)
+    assert "team was not told of all of them: refused" in said(app)
+    seen, fired = (table.value for table in app.dataframe)
+    assert list(seen["State"]) == ["● fires", "- not enough data"]
+    first = seen.iloc[0]
+    assert (first["Of"], first["Value"], first["Limit"], first["95 % interval"], first["n"]) == (
+        "task=sql", "80.0%", "20.0%", "67.0% to 88.8%", 50
+    )  # fmt: skip
+    assert list(seen["Silenced"].fillna("no")) == ["no", f"until {until:%d %b %H:%M} UTC"]
+    assert list(zip(fired["Of"], fired["Silenced"].fillna("no"), fired["Told"], strict=True)) == [
+        ("task=sql", "no", "team retrying"),
+        ("task=law", "silence 1a", "team pending"),
+    ]
+    assert list(fired["Seen when it ended"].fillna("")) == ["", "Escalation rate is 9.0%"]
+    of_class = drawn(alerts, database, task="other")
+    assert "No rule on a metric was looked at" in said(of_class)
+
+
+def test_pages_stand_where_there_is_next_to_nothing(client: Client, database: StoreAddress) -> None:
+    """Failed calls of one class, one answered request of another, of one tier, without label or verdict."""
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    failed: Row = {"task": "failing", "tier": 1, "error_type": "500", "input_tokens": None, "output_tokens": None}
+    spans = [span(request_id=f"f-{n}", time=began, response_id="", **failed) for n in range(30)]
+    insert(client, "spans", [*spans, span(request_id="one", time=began, task="one", tier=2, thinking_tokens=5)])
+    for page in (cost, thinking, routing, verifier, budget, review, metrics):
+        text = said(drawn(page, database))
+        assert "cannot be shown" not in text, page.__name__
+        assert "nan" not in text.lower().split(), page.__name__
+    assert "Nothing in this window tells of it." in said(drawn(metrics, database, metric="vrate"))
 
 
 def test_without_calls_or_store_a_page_says_so(database: StoreAddress) -> None:

@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from pydantic import ValidationError
 
+from tests.alerts.traffic import request
 from tests.metrics.traffic import SINCE, UNTIL, answered, insert_traffic
+from tests.schema.rows import insert
+from thinkmeter.alerts import conditions, watcher
+from thinkmeter.alerts.engine import AlertEngine
+from thinkmeter.alerts.settings import AlertSettings, RuleSettings
 from thinkmeter.schema.errors import ThinkmeterError
+from thinkmeter.schema.metrics import catalogue
 from thinkmeter.schema.metrics.catalogue import MAIN, METRICS, discover, read
 from thinkmeter.schema.metrics.estimate import Estimate
+from thinkmeter.schema.metrics.page import documented
 from thinkmeter.schema.query import Reader, reader
 from thinkmeter.schema.store.client import StoreAddress
 
@@ -97,6 +105,35 @@ def test_a_new_metric_is_one_file(
         assert row.value == pytest.approx(wanted[estimate])
         assert (row.low is None) == (estimate == "total")
         assert row.low is None or row.high is None or row.low < row.value < row.high
+
+
+def test_every_metric_has_its_page() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "metrics"
+    wanted = {f"{name}.md": text for name, text in documented().items()}
+    assert {page.name: page.read_text() for page in folder.iterdir()} == wanted, (
+        "python -m thinkmeter.schema.metrics.page docs/metrics"
+    )
+
+
+def test_a_new_metric_can_be_watched_and_is_written_as_its_unit_says(
+    tmp_path: Path, client: Client, database: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "long.sql").write_text(
+        LONG.format(estimate="mean").replace("unit: USD", "unit: steps") + QUERY.format(value="thinking_tokens")
+    )
+    for module in (catalogue, reader, conditions, watcher):
+        monkeypatch.setattr(module, "METRICS", {**METRICS, **discover(tmp_path)})
+    insert(client, "spans", [request(f"r{n}", 20 * n, ago_s=600) for n in range(40)])
+    with pytest.raises(ValidationError, match=r"there is no metric 'lung', only cpq, .*did you mean long"):
+        RuleSettings.model_validate({"name": "r", "metric": "lung", "above": 1, "window": "1d"})
+    settings = AlertSettings.model_validate(
+        {"rules": [{"name": "too long", "metric": "long", "above": 100, "window": "1d"}]}
+    )
+    engine = AlertEngine(database, settings, environment={})
+    engine.run_once()
+    [told] = client.query("SELECT said FROM alert_readings WHERE rule = 'too long'").result_rows
+    assert told[0].startswith("A title of task sql is 390 (")
+    assert told[0].endswith("n = 40, above 100")
 
 
 def test_a_file_without_arithmetic_has_to_name_some(tmp_path: Path) -> None:

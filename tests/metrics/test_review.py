@@ -100,7 +100,17 @@ def test_months_are_compared_at_the_same_prices_and_mix() -> None:
         ("cpq", cpq(-3, 2, State.WORSE), "Thinking cost $12.00 and brought no accuracy: -3.0 points (-5.0 to -1.0)"),
         ("cpq", cpq(1, 2, State.INCONCLUSIVE), "is open: +1.0 points (-1.0 to +3.0), n = 100. More labels would tell."),
         ("cpq", row(State.INSUFFICIENT_DATA, reason="3 of 30 labels"), "Not enough data to say what thinking brings"),
-        ("overthinking", row(suggested_cap_tokens=2048), "30.0% (25.0% to 35.0%, n = 100) of the thinking tokens"),
+        (
+            "overthinking",
+            row(suggested_cap_tokens=2048, suggested_cap_low_tokens=2048, suggested_cap_high_tokens=2048),
+            "30.0% (25.0% to 35.0%, n = 100) of the thinking tokens lie past the length from which accuracy no longer "
+            "rises: try a cap of 2.0k tokens. Hard",
+        ),
+        (
+            "overthinking",
+            row(suggested_cap_tokens=2048, suggested_cap_low_tokens=512, suggested_cap_high_tokens=8192),
+            "try a cap of 8.2k tokens first; 2.0k fit best, and 512 to 8.2k cannot be told apart. Hard",
+        ),
         ("escr", row(), "Of tier 1, 30.0% (25.0% to 35.0%, n = 100) escalate, above the target of 20.0%"),
         ("vrate", row(thresholds=[]), "no threshold would have reached it"),
         (

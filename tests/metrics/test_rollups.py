@@ -16,7 +16,7 @@ from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.metrics.catalogue import METRICS
-from thinkmeter.schema.query import Filters, Reader
+from thinkmeter.schema.query import Filters, Reader, RollupState
 from thinkmeter.schema.query.population import BUCKET, asked
 from thinkmeter.schema.query.rollups import AMOUNTS, PLACES, Covered, Outline, may_use_days, rolled
 from thinkmeter.schema.store.client import StoreAddress
@@ -234,8 +234,18 @@ def test_a_quarter_with_an_open_request_is_not_counted_yet(client: Client) -> No
 def test_rollups_are_for_stores_and_windows_with_many_requests(database: StoreAddress, client: Client) -> None:
     insert(client, "spans", [span(time=OLD, request_id="a", tier=1, output_tokens=9, thinking_tokens=4)])
     refresh_requests(client, budget_s=None)
+
+    def state(rollups_from: int) -> RollupState:
+        with Reader(database, rollups_from=rollups_from) as reader:
+            return reader.rollups()
+
     assert refresh_rollups(client) == 0
+    waiting = state(1)
+    assert (waiting.in_use, waiting.requests, waiting.quarters, waiting.waiting) == (True, 1, 1, 1)
+    assert waiting.waiting_since is not None
+    assert waiting.waiting_since <= dt.datetime.now(dt.UTC)
     assert refresh_rollups(client, rollups_from=1) == 2
+    assert state(2) == RollupState(False, 1, 1, 0, None)
     client.command("TRUNCATE TABLE request_facts")  # so that it shows who answers
 
     def requests(rollups_from: int) -> int:

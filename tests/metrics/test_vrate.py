@@ -1,5 +1,7 @@
 """Verifier precision, its other rates, and what unequal labelling must not do to them."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,6 +75,15 @@ def test_what_no_label_speaks_of_is_left_open(reported: Reported) -> None:
     passed = np.arange(40) < 10
     detail = verifier_precision(cells(passed, none, ~passed, ones, ones), Policy()).detail
     assert (detail["recall"], detail["specificity"], detail["reliability"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf, 1e308, -1e308])
+def test_scores_beyond_measure_leave_numbers_that_can_be_written(extreme: float) -> None:
+    ones = np.ones(40)
+    score = np.where(np.arange(40) < 20, extreme, -1e308)
+    estimate = verifier_precision(cells(ones.astype(bool), ones, ones.astype(bool), score, ones), Policy())
+    assert estimate.state == "ok"
+    json.dumps(estimate.detail, allow_nan=False)
 
 
 def cells(

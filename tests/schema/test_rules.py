@@ -48,3 +48,11 @@ def test_models_that_never_think(client: Client, model: str, thinking: int | Non
     store_rules(client, "never_thinks", never_thinks_rules())
     insert(client, "spans", [span(request_model=model, input_tokens=1, output_tokens=1)])
     assert select(client, "SELECT thinking_tokens AS n FROM calls") == [{"n": thinking}]
+
+
+def test_what_is_configured_last_holds_though_the_clock_went_back(client: Client) -> None:
+    assert store_rules(client, "tier", tier_rules({"acme-*": 2}))
+    client.command("INSERT INTO rules SELECT * REPLACE (revision + INTERVAL 40 DAY AS revision) FROM rules")
+    assert store_rules(client, "tier", tier_rules({"acme-*": 3}))
+    assert select(client, "SELECT value FROM current_rules WHERE kind = 'tier'") == [{"value": "3"}]
+    assert not store_rules(client, "tier", tier_rules({"acme-*": 3}))

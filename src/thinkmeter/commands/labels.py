@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich import box
@@ -24,13 +24,11 @@ from thinkmeter.schema.query import Filters, Reader
 from thinkmeter.schema.query.labelling import Agreement, Contested, Drawn, agreement, draw
 from thinkmeter.schema.store.client import StoreAddress
 
-if TYPE_CHECKING:
-    pass
-
 labels = typer.Typer(help="Import labels, draw a spot check, see where labelers disagree.", no_args_is_help=True)
 app.add_typer(labels, name="labels")
 
 SHOWN_ROWS: Final = 20
+SHOWN_UNKNOWN: Final = 5
 ITEM: Final = "item"
 SHOWN: Final = ("task", "question", "answer")
 """Columns of a spot check that are there to be read."""
@@ -59,7 +57,7 @@ def import_labels(
     says the same again adds nothing. A spot check of `labels sample` carries its sampling probabilities along.
     """
     from thinkmeter.collector.call_files import read_rows
-    from thinkmeter.collector.label_file import LabelFile
+    from thinkmeter.collector.label_file import LabelFile, unknown_answers
 
     read = LabelFile(_key(file, key) if _is_spot_check(file) else None, shown=SHOWN)
     for line, values in read_rows(file, read.bad_rows):
@@ -68,10 +66,17 @@ def import_labels(
     with store_client(address) as client:
         new = read.insert(client, project)
         again = len(read.labels) - new
+        unknown = unknown_answers(client, project, read.labels)
         _, contested = agreement(client, since=_EVER[0], until=_EVER[1], project=project) if new else ([], [])
-    parts = [f"{new} labels imported", *([f"{again} known already"] if again else [])]
+    parts = [f"{new} {'label' if new == 1 else 'labels'} imported", *([f"{again} known already"] if again else [])]
     parts += [f"{read.open_items} not labelled yet"] if read.open_items else []
     typer.echo(", ".join(parts))
+    if unknown:
+        more = f" and {len(unknown) - SHOWN_UNKNOWN:,} more" if len(unknown) > SHOWN_UNKNOWN else ""
+        typer.echo(
+            f"of answers that project {project} has no calls of, kept until it has: {len(unknown):,}: "
+            f"{', '.join(unknown[:SHOWN_UNKNOWN])}{more}"
+        )
     mine = {label.request_id for label in read.labels}
     if disputed := [one for one in contested if one.request_id in mine]:
         typer.echo(f"labelers disagree on {len(disputed)} of these answers: see `thinkmeter labels disagreement`")

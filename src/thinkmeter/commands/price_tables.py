@@ -58,26 +58,51 @@ def show_prices(console: Console, lines: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def show_changes(console: Console, found: Sequence[Change], since: dt.datetime, until: dt.datetime) -> None:
-    """Print changes by model, and their sum."""
+def show_changes(
+    console: Console, found: Sequence[Change], since: dt.datetime, until: dt.datetime, *, with_unchanged: bool = False
+) -> None:
+    """Print models whose cost changes, on request the others too, and what all calls of the window come to."""
     span = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
     if not found:
-        console.print(f"{span}: nothing changes", markup=False)
+        console.print(f"{span}: no calls", markup=False)
+        return
+    same = [one for one in found if not one.differs]
+    shown = found if with_unchanged else [one for one in found if one.differs]
+    if not shown:
+        cost = usd(sum(one.now_usd for one in found))
+        console.print(f"{span}: nothing changes in {_counted(found)}, {cost}", markup=False)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=span, title_style="dim")
     for name in ("provider", "model", "service tier"):
         table.add_column(name)
     for name in ("calls", "now", "then", "difference", "unpriced now", "unpriced then"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
-        money = (usd(amount) for amount in (one.now_usd, one.then_usd, one.difference_usd))
-        unpriced = (f"{count:,}" for count in (one.now_unpriced_calls, one.then_unpriced_calls))
-        table.add_row(one.provider, one.model, one.service_tier, f"{one.calls:,}", *money, *unpriced)
+    for one in shown:
+        table.add_row(one.provider, one.model, one.service_tier, *_sums([one]))
     table.add_section()
-    now, then = sum(one.now_usd for one in found), sum(one.then_usd for one in found)
-    calls = sum(one.calls for one in found)
-    table.add_row("", "all that change", "", f"{calls:,}", usd(now), usd(then), usd(then - now), style="bold")
+    if same and not with_unchanged:
+        table.add_row("", f"{len(same)} more that stay", "", *_sums(same), style="dim")
+    table.add_row("", "all", "", *_sums(found), style="bold")
     console.print(table)
+
+
+def _counted(found: Sequence[Change]) -> str:
+    calls = sum(one.calls for one in found)
+    return f"{calls:,} calls of {len(found)} {'model' if len(found) == 1 else 'models'}"
+
+
+def _sums(found: Sequence[Change]) -> list[str]:
+    """Calls, cost now and then, difference, unpriced calls now and then of several together."""
+    now, then = sum(one.now_usd for one in found), sum(one.then_usd for one in found)
+    is_same = not any(one.differs for one in found)
+    counts = [sum(one.now_unpriced_calls for one in found), sum(one.then_unpriced_calls for one in found)]
+    return [
+        f"{sum(one.calls for one in found):,}",
+        usd(now),
+        usd(then),
+        usd(0.0 if is_same else then - now),
+        *(f"{count:,}" for count in counts),
+    ]
 
 
 def _validity(line: dict[str, Any]) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from thinkmeter.commands.bad_rows import refuse_bad_rows
 from thinkmeter.commands.line import app, wide_console
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
+from thinkmeter.commands.price_file import read_price_file, why_no_price
 from thinkmeter.commands.price_tables import show_changes, show_prices, told
 from thinkmeter.commands.window import moment, window
 from thinkmeter.configuration import load
@@ -20,6 +22,7 @@ from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.price_list import (
     STALE,
     newest_listed,
+    overlaps,
     proposed_books,
     put,
     read_books,
@@ -35,9 +38,6 @@ from thinkmeter.schema.store.client import StoreAddress
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
-
-    from thinkmeter.collector.labels import BadRow
-
 prices = typer.Typer(
     help="What tokens cost: list it, set or import prices, and see what they would change.", no_args_is_help=True
 )
@@ -113,22 +113,23 @@ def set_price(
     """
     if not remove and (input_usd is None or answer is None):
         raise typer.BadParameter("a price needs at least --input and --answer", param_hint="--input")
-    price = PriceOverride(
-        provider=provider,
-        model=model,
-        service_tier=service_tier,
-        valid_from=_instant(valid_from, "--from"),
-        valid_until=_instant(valid_until, "--until"),
-        above_input_tokens=above,
-        input_per_mtok_usd=input_usd or 0,
-        cache_read_per_mtok_usd=cache_read,
-        cache_write_per_mtok_usd=cache_write,
-        cache_write_1h_per_mtok_usd=cache_write_1h,
-        thinking_per_mtok_usd=thinking,
-        answer_per_mtok_usd=answer or 0,
-    )
-    if price.valid_from and price.valid_until and price.valid_from >= price.valid_until:
-        raise typer.BadParameter("the price ends before it begins", param_hint="--until")
+    try:
+        price = PriceOverride(
+            provider=provider,
+            model=model,
+            service_tier=service_tier,
+            valid_from=_instant(valid_from, "--from"),
+            valid_until=_instant(valid_until, "--until"),
+            above_input_tokens=above,
+            input_per_mtok_usd=input_usd or 0,
+            cache_read_per_mtok_usd=cache_read,
+            cache_write_per_mtok_usd=cache_write,
+            cache_write_1h_per_mtok_usd=cache_write_1h,
+            thinking_per_mtok_usd=thinking,
+            answer_per_mtok_usd=answer or 0,
+        )
+    except ValidationError as error:
+        raise typer.BadParameter(why_no_price(error)) from None
     address = store_address(data, store_url, config)
     with store_client(address) as client:
         known = set_prices(client)
@@ -136,6 +137,8 @@ def set_price(
             raise ThinkmeterError(
                 "no such price was set: provider, model, service tier, times and length have to agree"
             )
+        for warning in () if remove else overlaps(known, [price]):
+            typer.echo(warning, err=True)
         changed = record_prices(client, without(known, price) if remove else put(known, price))
         said = "taken back" if remove else "set" if changed else "set already"
         matching = sum(price.matches(*key) for key in read_books(client))
@@ -157,6 +160,8 @@ def import_prices(
     read, bad = read_price_file(file)
     with store_client(store_address(data, store_url, config)) as client:
         known = before = set_prices(client)
+        for warning in overlaps(known, read):
+            typer.echo(warning, err=True)
         for price in read:
             known = put(known, price)
         if sorted(known, key=repr) != sorted(before, key=repr):
@@ -173,6 +178,7 @@ def diff_prices(
     since: Since = "30d",
     until: Until = None,
     project: Project = "default",
+    with_unchanged: Annotated[bool, typer.Option("--all", help="Models whose cost stays, too.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     config: ConfigFile = None,
@@ -189,14 +195,20 @@ def diff_prices(
     with store_client(address, read_only=True) as client:
         listed = price_list(client, config, read)
         found = difference(client, listed, start, end, project)
+        for warning in overlaps(set_prices(client), read):
+            typer.echo(warning, err=True)
     if as_json or as_csv:
-        lines = [{**_fields(one), "difference_usd": one.difference_usd} for one in found]
-        _write(lines, as_json=as_json)
+        shown = [one for one in found if one.differs or with_unchanged]
+        _write([{**_fields(one), "difference_usd": one.difference_usd} for one in shown], as_json=as_json)
     else:
-        show_changes(wide_console(), found, start, end)
+        show_changes(wide_console(), found, start, end, with_unchanged=with_unchanged)
+    idle = [one for one in read if not any(one.matches(c.provider, c.model, c.service_tier) for c in found)]
+    for provider, model in dict.fromkeys((one.provider, one.model) for one in idle):
+        typer.echo(f"{provider} {model}: no call of the window is concerned", err=True)
+    tell_unpriced(found)
     warn_of_age(dt.datetime.now(dt.UTC).date())
     if file:
-        refuse_bad_rows(file, bad)
+        refuse_bad_rows(file, bad, aside=as_json or as_csv)
 
 
 def price_list(client: "Client", config: Path | None, more: Sequence[PriceOverride] = ()) -> PriceList:
@@ -211,10 +223,22 @@ def price_list(client: "Client", config: Path | None, more: Sequence[PriceOverri
 def difference(
     client: "Client", listed: PriceList, since: dt.datetime, until: dt.datetime, project: str
 ) -> list[Change]:
-    """What these prices would change in a window, the largest first."""
-    books = proposed_books(read_books(client), listed)
-    found = changes(client, books, since=since, until=until, project=project) if books else []
-    return sorted(found, key=lambda one: -abs(one.difference_usd))
+    """Every model with calls in a window, with what these prices would make of its cost: the largest change first."""
+    books = read_books(client)
+    found = changes(client, lambda keys: proposed_books(books, listed, keys), since=since, until=until, project=project)
+    return sorted(found, key=lambda one: (-abs(one.difference_usd), -one.now_usd))
+
+
+def tell_unpriced(found: Sequence[Change]) -> None:
+    """Say on standard error which models have calls that no price holds for, by either list."""
+    for one in found:
+        if one.then_unpriced_calls:
+            also = "" if one.now_unpriced_calls else ", which have one now"
+            typer.echo(
+                f"no price for {one.then_unpriced_calls:,} of {one.calls:,} calls{also}: "
+                f"{_typing(one.provider, one.model, one.service_tier)}",
+                err=True,
+            )
 
 
 def moments(address: StoreAddress, since: str, until: str | None) -> tuple[dt.datetime, dt.datetime]:
@@ -233,27 +257,6 @@ def warn_of_age(today: dt.date) -> None:
             "update it with `pip install -U genai-prices`, then `thinkmeter prices diff` and `thinkmeter reprice`",
             err=True,
         )
-
-
-def read_price_file(file: Path) -> tuple[list[PriceOverride], "list[BadRow]"]:
-    """Prices of a file, and the lines of rows that are none with their reason."""
-    from pydantic import ValidationError
-
-    from thinkmeter.collector.call_files import read_rows
-    from thinkmeter.collector.labels import BadRow
-
-    read: list[PriceOverride] = []
-    bad: list[BadRow] = []
-    for line, values in read_rows(file, bad):
-        try:
-            read.append(PriceOverride.model_validate({k: v for k, v in values.items() if v not in (None, "")}))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            reason = first["msg"].removeprefix("Value error, ")
-            if first["type"] == "timezone_aware":
-                reason = f"{first['input']!r} needs a time zone, as in 2026-11-01T00:00:00Z"
-            bad.append(BadRow(line, f"{'.'.join(map(str, first['loc']))}: {reason}"))
-    return read, bad
 
 
 def _typing(provider: str, model: str, tier: str) -> str:

@@ -8,7 +8,16 @@ from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.commands.line import app, wide_console
 from thinkmeter.commands.options import DEFAULT_DATA_DIR, ConfigFile, DataDir, StoreUrl, store_address, store_client
 from thinkmeter.commands.price_tables import show_changes
-from thinkmeter.commands.prices import Project, Since, Until, difference, moments, price_list, warn_of_age
+from thinkmeter.commands.prices import (
+    Project,
+    Since,
+    Until,
+    difference,
+    moments,
+    price_list,
+    tell_unpriced,
+    warn_of_age,
+)
 
 
 @app.command()
@@ -31,6 +40,7 @@ def reprice(
         listed = price_list(client, config)
         found = difference(client, listed, start, end, project)
         changed = refresh_prices(client, listed)
-    typer.echo(f"{len(changed)} price books changed")
+    typer.echo(f"{len(changed)} price {'book' if len(changed) == 1 else 'books'} changed")
     show_changes(wide_console(), found, start, end)
+    tell_unpriced(found)
     warn_of_age(dt.datetime.now(dt.UTC).date())

@@ -3,8 +3,10 @@
 import csv
 import dataclasses
 import datetime as dt
+import difflib
 import json
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -158,6 +160,11 @@ def _print(
         reports = [read(name, by=by) for name, by in asked.parts]
         if form == "table":
             show(reports, coverage=read("coverage", by=()), alone=asked.metric is not None)
+        if not any(one.rows for one in reports):
+            known = reader.values(first, last)
+            for name, asked_for in (("task", task), ("project", project)):
+                if known[name] and asked_for not in (None, *known[name]):
+                    typer.echo(_stranger(name, str(asked_for), known[name]), err=True)
     if form == "json":
         told = [one.as_json() for one in reports]
         if asked.metric:
@@ -168,6 +175,13 @@ def _print(
         _write_csv(reports)
     for refusal in asked.refusals:
         typer.echo(refusal, err=True)
+
+
+def _stranger(name: str, asked_for: str, known: Sequence[str]) -> str:
+    """That nothing of the window is of that task class or project, which may be called otherwise."""
+    near = difflib.get_close_matches(asked_for, known, n=1)
+    told = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"no call of the window is of {name} {asked_for}; {told}"
 
 
 def _metrics(metric: str | None, by: str | None, *, with_cost: bool) -> tuple[list[str], list[str]]:

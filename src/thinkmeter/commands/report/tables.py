@@ -160,7 +160,16 @@ SIDE_FIGURES: Final[Mapping[str, Sequence[tuple[str, str, Form]]]] = {
 """For each metric the columns beside its value: heading, name in `detail`, form."""
 
 WITHOUT_INTERVAL: Final = ("cost", "coverage", "quota", "runaways")
-EMPTY: Final = {"runaways": "runaways", "quota": "users or sessions", "forecast": "calls", "latency": "calls"}
+EMPTY: Final = {
+    "runaways": "runaways",
+    "quota": "users or sessions",
+    "forecast": "calls",
+    "latency": "calls",
+    "coverage": "calls",
+    "vrate": "answers that a verifier judged",
+    "strategies": "attempts",
+    "reflection": "calls that tell how far their thinking reflects",
+}
 """What there is none of where a report has no rows."""
 SHOWN_ROWS: Final = {"quota": 40, "runaways": 100}
 """Of what may have very many rows, so many are shown, the highest."""
@@ -213,6 +222,8 @@ def _coverage(one: Report) -> str:
     if not one.rows:
         return "Coverage: no calls"
     [row] = one.rows
+    if not row.n:
+        return "Coverage: all calls of the window failed before anything was generated, and were not billed"
     gaps = {
         "thinking unknown": "thinking_unknown_calls",
         "unpriced": "unpriced_calls",
@@ -220,7 +231,7 @@ def _coverage(one: Report) -> str:
     }
     parts = [f"{what} {rate(row.detail[name] / row.n)}" for what, name in gaps.items() if row.detail[name]]
     parts += [f"{row.detail['repeated_spans']:,} repeats taken out"] if row.detail["repeated_spans"] > 0 else []
-    told = f"Coverage: {rate(row.value)} of {row.n:,} calls have known thinking and cost"
+    told = f"Coverage: {rate(row.value)} of {row.n:,} {'call' if row.n == 1 else 'calls'} have known thinking and cost"
     return "; ".join([told, *parts])
 
 
