@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self
@@ -42,6 +43,8 @@ from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
 
 CURVE_STEPS_S: Final = (60, 300, 900, 3_600, 10_800, 21_600, 86_400)
+COVERAGE_S: Final = 2.0
+"""How long it is taken for known which stretches have cells: the questions of a page come together."""
 CURVE_POINTS: Final = 100
 """A curve has about as many points at most, unless a day is too short for that."""
 
@@ -86,6 +89,7 @@ class Reader:
         self._address = address
         self._rollups_from = rollups_from
         self._client = connect(address, read_only=True)
+        self._seen: dict[tuple[Any, ...], tuple[float, Covered | None]] = {}
 
     def close(self) -> None:
         """Let the connection go."""
@@ -152,16 +156,30 @@ class Reader:
         step_s, settings = step_s or curve_step_s(filters), self._settings()
         names = (f"{BUCKET}{step_s}", *_split(by))
         points = []
-        for key, cells in self._groups(METRICS["ttr"], filters, names, settings):
-            known = cells.where(cells["settled"].astype(bool) & (cells["tokens"] >= 0))
-            if not len(known):
-                continue
-            columns = known["tokens"], known["requests"], known["weight"]
-            p50, p95, p99 = (quantile(share, *columns) for share in QUANTILES.values())
+        for key, n, mean, quantiles in self._thinking(filters, names, settings):
             time, complete = _stretch(key, names[0], step_s, settings)
-            mean = weighted_mean(*columns)
-            points.append(ThinkingPoint(time, key, complete, known.count("requests"), mean, p50, p95, p99))
+            points.append(ThinkingPoint(time, key, complete, n, mean, *quantiles))
         return points
+
+    def _thinking(
+        self, filters: Filters, names: Sequence[str], settings: _Settings
+    ) -> Iterator[tuple[dict[str, Any], int, float, Sequence[float]]]:
+        """Key, number, mean and quantiles of each group of settled requests whose thinking is known."""
+        metric, curve = METRICS["ttr"], statement(__package__, "thinking_curve")
+        rows = list(
+            zip(*self._query(*self._asked(metric, filters, names, settings, curve)).result_columns, strict=True)
+        )
+        if all(weights == 1 for _, _, weights, *_ in rows):
+            told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in names]
+            for key, n, _, mean, quantiles in sorted(rows, key=lambda row: _order(row[0])):
+                yield {one.name: one.value(part) for one, part in zip(told, key, strict=True)}, n, mean, quantiles
+            return
+        for named, cells in self._groups(metric, filters, names, settings):
+            known = cells.where(cells["settled"].astype(bool) & (cells["tokens"] >= 0))
+            if len(known):
+                columns = known["tokens"], known["requests"], known["weight"]
+                quantiles = [quantile(share, *columns) for share in QUANTILES.values()]
+                yield named, known.count("requests"), weighted_mean(*columns), quantiles
 
     def cost_over_time(self, filters: Filters, *, by: str | None = None, step_s: int | None = None) -> list[CostPoint]:
         """Curve of cost: one point a stretch of time (and value of `by`) with calls; arguments as above."""
@@ -298,12 +316,7 @@ class Reader:
         split: Sequence[str] = (),
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
-        facts = settings.has_facts(filters, names, metric.source, metric.sql)
-        covered = self._covered(metric, filters, names, settings) if facts else None
-        if covered:
-            sql, values = rolled(metric, filters, names, settings.timezone, covered)
-        else:
-            sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
+        sql, values = self._asked(metric, filters, names, settings)
         known = {
             "asked_timezone": settings.timezone,
             "asked_since": filters.since,
@@ -324,9 +337,27 @@ class Reader:
         for position, key in enumerate(keys):
             members.setdefault(key, []).append(position)
         told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
-        for key in sorted(members, key=lambda key: [(part in (None, ""), part) for part in key]):
+        for key in sorted(members, key=_order):
             named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
             yield named, cells.at(np.asarray(members[key]))
+
+    def _asked(
+        self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings, told: str = ""
+    ) -> tuple[str, dict[str, Any]]:
+        """The query of a metric, by rollups where they have what it asks for; or `told` of its rows, named `cells`."""
+        facts = settings.has_facts(filters, names, metric.source, metric.sql)
+        counted = metric
+        if facts and metric.name == "forecast":  # of each day it is what `cost` counts
+            key = ", ".join(f"c.key.{place}" for place in range(2, len(names) + 2))
+            days = statement(__package__, "forecast_days").replace("{key}", f"tuple({key or repr('')})")
+            counted, names, told = METRICS["cost"], ("day", *names), days
+        covered = self._covered(counted, filters, names, settings) if facts else None
+        if covered:
+            return rolled(counted, filters, names, settings.timezone, covered, told)
+        if counted is not metric:
+            names, told = names[1:], ""
+        sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
+        return told.replace("FROM cells", f"FROM (\n{sql}\n)") or sql, values
 
     def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings) -> Covered | None:
         """Which parts of a window rollups answer; None where they answer nothing of it."""
@@ -339,8 +370,12 @@ class Reader:
             "calls": metric.source == "calls",
             "days": may_use_days(names, settings.timezone),
         }
-        found = self._query(statement(__package__, "covered"), asked_of).result_columns
-        return Covered.by(list(zip(*found, strict=True)))
+        key, now = tuple(asked_of.values()), time.monotonic()
+        self._seen = {key: seen for key, seen in self._seen.items() if now - seen[0] < COVERAGE_S}
+        if key not in self._seen:
+            found = self._query(statement(__package__, "covered"), asked_of).result_columns
+            self._seen[key] = now, Covered.by(list(zip(*found, strict=True)))
+        return self._seen[key][1]
 
     def _price_book(self, call: Row) -> list[tuple[Rate, dt.datetime]]:
         key = {name: call[name] for name in ("provider", "model", "service_tier")}
@@ -373,6 +408,11 @@ class Reader:
 
 def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:
     return () if by is None else (by,) if isinstance(by, str) else tuple(by)
+
+
+def _order(key: Sequence[Any]) -> list[tuple[bool, Any]]:
+    """By which rows are sorted: what is not known stands last."""
+    return [(part in (None, ""), part) for part in key]
 
 
 def _beside(key: Mapping[str, Any], metric: Metric) -> tuple[Any, ...]:

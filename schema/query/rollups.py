@@ -147,7 +147,7 @@ def has_amounts(metric: Metric) -> bool:
 
 
 def rolled(
-    metric: Metric, filters: Filters, by: Iterable[str], timezone: str, covered: Covered
+    metric: Metric, filters: Filters, by: Iterable[str], timezone: str, covered: Covered, told: str = ""
 ) -> tuple[str, dict[str, Any]]:
     """The metric's query, answered by cells where there are some and by facts for all other requests.
 
@@ -157,6 +157,7 @@ def rolled(
         by: what they are told apart by.
         timezone: where days begin.
         covered: which requests have cells; all that these count lies in the window.
+        told: a query over `cells`, the rows of its parts; '' for that of the metric, which joins rows that are alike.
     """
     names, outline = tuple(by), Outline.of(metric)
     facts, values = asked(metric.source, filters, names, timezone, metric.sql, facts=True, quarters=covered.rest)
@@ -164,7 +165,6 @@ def rolled(
     conditions, more = _conditions(filters)
     values |= more
     columns = (*outline.cells, *([outline.distinct] if outline.distinct else []))
-    told = ["key", *(name if name in outline.groups else f"sum({name}) AS {name}" for name in outline.columns)]
     key = _key(names, timezone, "")
     none = f", 0 AS {outline.distinct}" if outline.distinct else ""
     parts = [
@@ -174,11 +174,12 @@ def rolled(
     if outline.distinct:
         parts.append(_distinct(outline, names, timezone, filters))
     parts.append(f"SELECT key, {', '.join(columns)} FROM (\n{facts}\n)")
-    groups = ", ".join(["key", *outline.groups])
-    return (
-        f"SELECT {', '.join(told)}\nFROM (\n" + "\nUNION ALL\n".join(parts) + f"\n)\nGROUP BY {groups}",
-        values,
-    )
+    return (told or _joining(outline)).replace("FROM cells", "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)"), values
+
+
+def _joining(outline: Outline) -> str:
+    columns = ["key", *(name if name in outline.groups else f"sum({name}) AS {name}" for name in outline.columns)]
+    return f"SELECT {', '.join(columns)}\nFROM cells\nGROUP BY {', '.join(['key', *outline.groups])}"
 
 
 _BEGINS: Final = """(SELECT toDateTime(arrayJoin(arrayFlatten(arrayMap(run -> range(run.1, run.2, {step}),

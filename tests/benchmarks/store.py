@@ -1,13 +1,13 @@
 """How long the dashboard's and the command line's questions take over millions of calls, and the jobs behind them.
 
-`python -m tests.benchmarks.store [CALLS] [ROUNDS]`: a week of calls, verdicts and labels goes the way that all
-do; the twelve before it are that week again. Rollups of all are made by the job. The views, which read the facts
-themselves, are asked of the last week alone.
+`python -m tests.benchmarks.store [CALLS] [--rounds N] [--data FOLDER]`: a folder that is given is kept, and asked again
+without being filled where it has been. How a store of that size comes to be: `store_day`.
 """
 
+import argparse
+import contextlib
 import datetime as dt
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,72 +18,59 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
+from tests.benchmarks.store_day import DAYS, fill, filled, make_cells, same
 from tests.schema.rows import insert, label, price, span
 from thinkmeter.collector.jobs.requests import rebuild_requests, refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query import Filters, Reader
+from thinkmeter.schema.query.reader import COVERAGE_S
 from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
 
-HERE = Path(__file__).parent
-WEEKS = 13
-CALLS_PER_REQUEST = 1.6
-"""Of `store.sql`: 1.4 attempts, of one in fifty eight times as many calls."""
-UNTIL = dt.datetime.now(dt.UTC).replace(microsecond=0)
 WINDOWS = {"24h": 1, "7d": 7, "30d": 30, "90d": 90}
+AT_MOST = {"quota": 1, "reflection": 1}
+"""Days over which it makes sense to ask: a row for each user and session a day; what only the views can tell."""
+VIEWS_UP_TO = 2_000_000
+"""Calls of a store over whose views it can be waited for an answer."""
 TILES = ("cpq", "ttr", "escr", "vrate")
 
-VERDICTS = """
-INSERT INTO verdicts (project, time, request_id, attempt, verifier, score, threshold, passed)
-SELECT DISTINCT ON (request_id, stated_attempt) project, time, request_id, stated_attempt, 'orm',
-  sipHash64(request_id, stated_attempt) % 1000 / 1000 AS told, 0.7, told >= 0.7
-FROM call_facts
-"""
-LABELS = """
-INSERT INTO labels (project, time, request_id, attempt, correct, source)
-SELECT DISTINCT ON (request_id, stated_attempt) project, time, request_id, stated_attempt,
-  sipHash64(request_id, stated_attempt, 1) % 100 < 60 + 15 * stated_attempt, 'human'
-FROM call_facts WHERE sipHash64(request_id) % 20 = 0
-"""
 
-
-def main(calls: int = 10_000_000, rounds: int = 5) -> None:
-    """Fill a store of its own, ask, and print."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedStore(Path(folder), port=0) as store:
+def main() -> None:
+    """Fill a store of its own or take one that is there, ask, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("calls", nargs="?", type=float, default=1e7)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", type=Path, help="folder of the store, which is kept")
+    parser.add_argument("--no-changes", action="store_true", help="ask only, and leave the store as it is")
+    told = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = told.data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = stack.enter_context(EmbeddedStore(folder, port=0))
         migrate(store.address)
         clock = _Clock(store.pid)
-        with connect(store.address) as client, Reader(store.address) as reader:
-            _fill(client, calls, clock)
-            _ask(reader, rounds, clock)
-            _change(client, reader, clock)
+        client, reader = stack.enter_context(connect(store.address)), stack.enter_context(Reader(store.address))
+        until = filled(client)
+        if until is None:
+            until = dt.datetime.now(dt.UTC).replace(microsecond=0)
+            fill(client, round(told.calls), until, clock)
+        make_cells(client, until, clock)
+        [(calls, requests)] = client.query(
+            "SELECT (SELECT count() FROM call_facts), count() FROM request_facts"
+        ).result_rows
+        print(f"{calls:,} calls of {requests:,} requests over {DAYS} days")
+        print("a piece of a day out of rollups, facts and views:", same(store.address, until))
+        _ask(reader, until, told.rounds, clock, views=calls <= VIEWS_UP_TO)
+        if not told.no_changes:
+            _change(client, reader, until, clock)
 
 
-def _fill(client: Client, calls: int, clock: "_Clock") -> None:
-    models = ("acme-mini", "acme-think-1", "acme-think-2")
-    insert(client, "prices", [price(model=model, recorded=UNTIL - dt.timedelta(days=99)) for model in models])
-    requests = round(calls / CALLS_PER_REQUEST / WEEKS)
-    size = {"requests": requests, "days": 7, "until": UNTIL}
-    clock("generate a week", lambda: client.command((HERE / "store.sql").read_text(), parameters=size))
-    clock("its verdicts and labels", lambda: [client.command(sql) for sql in (VERDICTS, LABELS)])
-    clock("its requests, by the job", lambda: refresh_requests(client, budget_s=None))
-    week = (HERE / "store_week.sql").read_text()
-    begun = {"since": UNTIL - dt.timedelta(days=8)}
-    earlier = [{"weeks": number, **begun} for number in range(1, WEEKS)]
-    clock("twelve weeks more", lambda: [client.command(week, parameters=one) for one in earlier])
-    clock("rollups of all, by the job", lambda: refresh_rollups(client, budget_s=None))
-    [(whole, made)] = client.query(
-        "SELECT sum(length(calls.time)), count() FROM request_facts FINAL WHERE notEmpty(attempts.attempt)"
-    ).result_rows
-    print(f"{whole:,} calls of {made:,} requests over {7 * WEEKS} days")
-
-
-def _ask(reader: Reader, rounds: int, clock: "_Clock") -> None:
+def _ask(reader: Reader, until: dt.datetime, rounds: int, clock: "_Clock", *, views: bool) -> None:
     print(f"\nOverview, {rounds} rounds: ms, p50 and p95 of its queries; CPU ms a query")
     for window, days in WINDOWS.items():
-        times = {name: clock.times(ask, rounds) for name, ask in _overview(reader, days).items()}
+        times = {name: clock.times(ask, rounds) for name, ask in _overview(reader, until, days).items()}
         together = np.concatenate([took for took, _ in times.values()])
         slowest = max(times, key=lambda name: float(np.median(times[name][0])))
         cpu = np.mean([cpu for _, cpu in times.values()])
@@ -91,24 +78,27 @@ def _ask(reader: Reader, rounds: int, clock: "_Clock") -> None:
             f"{window:>4}: p50 {np.percentile(together, 50):6.0f}  p95 {np.percentile(together, 95):6.0f}  "
             f"CPU {cpu:6.0f}  slowest: {slowest} {np.median(times[slowest][0]):.0f}"
         )
-    print(f"\nreports over {', '.join(WINDOWS)}, over 90d from facts and over 7d from the views: ms (CPU ms)")
+    print(f"\nreports over {', '.join(WINDOWS)}, over 90d from facts, over 24h from the views: ms (CPU ms)")
     for name in METRICS:
-        asked = [
-            partial(reader.report, name, since=UNTIL - dt.timedelta(days=n), until=UNTIL) for n in WINDOWS.values()
-        ]
-        if name not in ("quota", "runaways"):  # rollups do not know the service, and all calls have this one
+        windows = [days for days in WINDOWS.values() if days <= AT_MOST.get(name, days)]
+        asked = [partial(reader.report, name, since=until - dt.timedelta(days=n), until=until) for n in windows]
+        if name not in (
+            "quota",
+            "runaways",
+            "reflection",
+        ):  # rollups do not know the service, and all calls have this one
             asked.append(partial(asked[-1], where={"service": "shop"}))
-        if name != "quota":  # attributes are in the views alone
-            asked.append(partial(asked[1], where={"attr:none": ""}))
+        if views and name not in AT_MOST:  # attributes are in the views alone
+            asked.append(partial(asked[0], where={"attr:none": ""}))
         told = (clock.times(ask, 1) for ask in asked)
-        print(f"{name:>13}: " + "  ".join(f"{took[0]:7.0f} ({cpu:6.0f})" for took, cpu in told))
+        print(f"{name:>13}: " + "  ".join(f"{took[0]:7.0f} ({cpu:6.0f})" for took, cpu in told), flush=True)
 
 
-def _overview(reader: Reader, days: int) -> dict[str, Callable[[], object]]:
+def _overview(reader: Reader, until: dt.datetime, days: int) -> dict[str, Callable[[], object]]:
     """The queries of the dashboard's first page over so many days."""
-    since = UNTIL - dt.timedelta(days=days)
-    window = Filters(since, UNTIL)
-    whole: dict[str, Any] = {"since": since, "until": UNTIL}
+    since = until - dt.timedelta(days=days)
+    window = Filters(since, until)
+    whole: dict[str, Any] = {"since": since, "until": until}
     before: dict[str, Any] = {"since": since - dt.timedelta(days=days), "until": since, "by": ()}
     asked: dict[str, Callable[[], object]] = {
         "cost": partial(reader.report, "cost", **whole, by=()),
@@ -125,28 +115,34 @@ def _overview(reader: Reader, days: int) -> dict[str, Callable[[], object]]:
     return asked
 
 
-def _change(client: Client, reader: Reader, clock: "_Clock") -> None:
+def _change(client: Client, reader: Reader, until: dt.datetime, clock: "_Clock") -> None:
     """What the jobs take after a change, until a reader shows it."""
     print()
     now = dt.datetime.now(dt.UTC)
     [(old,)] = client.query(
         "SELECT request_id FROM call_facts WHERE time < {before:DateTime64(6)} LIMIT 1",
-        parameters={"before": UNTIL - dt.timedelta(days=5)},
+        parameters={"before": until - dt.timedelta(days=5)},
     ).result_rows
     insert(client, "labels", [label(str(old), True, time=now)])
     clock("a late label", lambda: refresh_requests(client))
-    quarter = UNTIL - dt.timedelta(days=90)
+    quarter = until - dt.timedelta(days=90)
     clock("90 days with it", lambda: reader.report("cpq", since=quarter, until=now, by=()))
     row = span(time=now, request_id="new", tier=1, output_tokens=9, thinking_tokens=4)
     client.insert("spans", [list(row.values())], column_names=list(row))
-    clock("rollups after it", lambda: refresh_rollups(client, budget_s=None))
+    clock("rollups after it", lambda: refresh_rollups(client, rollups_from=0, budget_s=None))
     clock("a new span, settled and made a request", lambda: (settle_calls(client), refresh_requests(client)))
-    day = UNTIL - dt.timedelta(days=1)
+    day = until - dt.timedelta(days=1)
     clock("a day of requests anew", lambda: print("  requests:", rebuild_requests(client, day, lambda *_: None)))
-    clock("its rollups", lambda: refresh_rollups(client, budget_s=None))
-    insert(client, "prices", [price(model="acme-mini", recorded=now, thinking_per_mtok_usd=5.0)])
+    clock("its rollups", lambda: refresh_rollups(client, rollups_from=0, budget_s=None))
+    dearer: dict[str, Any] = {"model": "acme-mini", "recorded": now}
+    from_now = [price(**dearer, valid_until=now), price(**dearer, valid_from=now, thinking_per_mtok_usd=5.0)]
+    insert(client, "prices", from_now)
+    clock("90 days, and other prices from now on", lambda: reader.report("cost", since=quarter, until=now, by=()))
+    corrected = {**dearer, "recorded": now + dt.timedelta(seconds=1)}
+    insert(client, "prices", [price(**corrected, thinking_per_mtok_usd=5.0)])
+    time.sleep(COVERAGE_S)
     clock("90 days at other prices", lambda: reader.report("cost", since=quarter, until=now, by=()))
-    clock("rollups at other prices", lambda: refresh_rollups(client, budget_s=None))
+    clock("a minute of rollups at other prices", lambda: print("  ", refresh_rollups(client, budget_s=60.0), "made"))
 
 
 class _Clock:
@@ -174,4 +170,4 @@ class _Clock:
 
 
 if __name__ == "__main__":
-    main(*(int(float(argument)) for argument in sys.argv[1:]))
+    main()

@@ -194,6 +194,13 @@ def test_a_stretch_is_read_only_while_nothing_came_to_its_requests(client: Clien
     assert [used("ttr"), used("cost")] == [1, 0]
     assert refresh_rollups(client, rollups_from=0) == 2
     assert [used("ttr"), used("cost")] == [1, 1]
+    # and those of another time not even amounts
+    later = {"recorded": NOW + dt.timedelta(seconds=1), "thinking_per_mtok_usd": 9.0}
+    change = OLD + dt.timedelta(days=1)
+    dearer = {"valid_from": change, "thinking_per_mtok_usd": 99.0}
+    insert(client, "prices", [price(**later, valid_until=change), price(**{**later, **dearer})])
+    assert [used("ttr"), used("cost")] == [1, 1]
+    assert refresh_rollups(client, rollups_from=0) == 0
     insert(client, "labels", [label("a", True)])
     refresh_requests(client, budget_s=None)
     assert [used("ttr"), used("cpq")] == [0, 0]
@@ -247,3 +254,46 @@ def test_rollups_are_for_stores_and_windows_with_many_requests(database: StoreAd
             return sum(row.detail["requests"] for row in report.rows)
 
     assert (requests(0), requests(1)) == (1, 0)
+
+
+_VAGUE = dict.fromkeys(("month_to_date_usd", "month_to_date_seen_usd", "days_left"))
+
+
+def test_what_is_reckoned_from_rollups_is_what_facts_say(database: StoreAddress, client: Client) -> None:
+    insert(client, "prices", [price()])
+    insert(
+        client,
+        "spans",
+        [
+            span(
+                time=OLD - dt.timedelta(hours=7 * n),
+                request_id=f"r{n}",
+                task=("sql", "mail")[n % 2],
+                output_tokens=100 + n,
+                thinking_tokens=None if n % 9 == 0 else n * n % 97,
+                sampling_probability=0.5 if n % 5 == 0 and n > 30 else None,
+                input_tokens=n,
+            )
+            for n in range(40)
+        ],
+    )
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client, rollups_from=0, budget_s=None) > 40
+    window = Filters(NOW - dt.timedelta(days=60), NOW)
+    with Reader(database, rollups_from=0) as rolled, Reader(database) as counted:
+        one, other = (
+            reader.report("forecast", since=window.since, until=window.until, by="task").rows
+            for reader in (rolled, counted)
+        )
+        assert [row.key for row in one] == [row.key for row in other] == [{"task": "mail"}, {"task": "sql"}]
+        for row, same_row in zip(one, other, strict=True):
+            assert row.detail["month_to_date_usd"] == pytest.approx(same_row.detail["month_to_date_usd"])
+            assert {**row.detail, **_VAGUE} == {**same_row.detail, **_VAGUE}
+        # with requests that weigh differently, and without
+        for since in (window.since, OLD - dt.timedelta(days=8)):
+            points, same_points = (
+                reader.thinking_quantiles_over_time(Filters(since, NOW), by="task", step_s=86_400)
+                for reader in (rolled, counted)
+            )
+            assert len(points) > 12
+            assert points == same_points

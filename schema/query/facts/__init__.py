@@ -92,10 +92,16 @@ def _rows(amounts: Columns, wanted: Collection[str]) -> str:
     known, prices = sorted(plain), f"WITH {PRICES}\n" if names else ""
     while names:
         ready = [name for name in names if not amounts.used(name) & set(names)]
+        later = [name for name in names if name not in ready]
+        # each column that goes on costs planning
+        text = "\n".join(amounts.expressions[name] for name in later)
+        going = {*wanted, *re.findall(r"\bf\.((?:calls\.|attempts\.)?\w+)", text)}
+        going = going.union(*(amounts.used(name) for name in later))
+        known = [name for name in known if name in going]
         said = [f"f.`{name}` AS `{name}`" for name in known]
         said += [f"{amounts.expressions[name]} AS {name}" for name in ready]
         query = "SELECT " + ",\n  ".join(said) + f"\nFROM ({query}) AS f"
-        known, names = [*known, *ready], [name for name in names if name not in ready]
+        known, names = [*known, *ready], later
     return prices + query
 
 
