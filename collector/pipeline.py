@@ -8,7 +8,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from thinkmeter.collector import view, wire
+from thinkmeter.collector import evaluations, view, wire
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES
 from thinkmeter.collector.segment import Signal
@@ -49,7 +49,7 @@ def objects(
     row = view.SPAN_ROW if signal is Signal.TRACES else view.RECORD_ROW
     said, spans, log_records = (partial(made, privacy=privacy) for made in (view.said, view.spans, view.log_records))
     definition = [row, rows_of(signal, privacy), said(""), spans(""), log_records("")]
-    definition += [view.verdicts("", signal), view.labels("", signal)]
+    definition += [evaluations.verdicts("", signal), evaluations.labels("", signal)]
     hashed = "\n".join([depends_on, PROTO[signal].read_text(), *definition])
     source = f"{prefix}otlp_{signal}_{hashlib.sha256(hashed.encode()).hexdigest()[:12]}"
     plain, heard = without_evaluations(source), f"{source}_said"
@@ -57,8 +57,8 @@ def objects(
     tables = {source: f"({row}) ENGINE = Null", plain: f"({row}) ENGINE = Null"}
     views = {
         f"{source}_passed": (plain, f"SELECT * FROM {source}"),
-        f"{source}_verdicts": (target["verdicts"], view.verdicts(source, signal)),
-        f"{source}_labels": (target["labels"], view.labels(source, signal)),
+        f"{source}_verdicts": (target["verdicts"], evaluations.verdicts(source, signal)),
+        f"{source}_labels": (target["labels"], evaluations.labels(source, signal)),
     }
     if signal is Signal.TRACES:
         tables[heard] = f"ENGINE = Null AS {said(plain)}"

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from thinkmeter.collector import view
+from thinkmeter.collector import instants, view
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.meaning import Attributes, Said, count, first_of_each, lower, number
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
@@ -300,7 +300,7 @@ def _first_time(otherwise: int, *nanos: int, received: int | None = None) -> int
 
 
 def _is_time(nano: int, received: int) -> bool:
-    return view.EARLIEST_NANO <= nano <= received + view.AHEAD_NS
+    return instants.EARLIEST_NANO <= nano <= received + instants.AHEAD_NS
 
 
 def _id(raw: bytes) -> str:

@@ -27,6 +27,11 @@ def selected(columns: Layer) -> str:
     return ",\n  ".join(c if c == expression else f"{expression} AS {c}" for c, expression in columns.items())
 
 
+def same(*columns: str) -> dict[str, str]:
+    """Columns that stay as they are."""
+    return {column: column for column in columns}
+
+
 def layered(table: str, columns: Collection[str], layers: Sequence[Layer], kept: Collection[str] = ()) -> str:
     """A SELECT of the columns of the last layer; each layer stands on those before it, the first on a table.
 

@@ -18,16 +18,12 @@ from typing import Final
 
 from thinkmeter.collector.dialects import expressions
 from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.evaluations import event_name
+from thinkmeter.collector.instants import first_time, instant, is_time
 from thinkmeter.collector.privacy import CONTENT, CONTENT_NAMES, NOTHING_KEPT, THINKING, Privacy
-from thinkmeter.collector.segment import Signal
-from thinkmeter.collector.sql import Layer, layered, listed, quoted, selected, used
+from thinkmeter.collector.sql import Layer, layered, listed, quoted, same, selected, used
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
 from thinkmeter.schema import attributes as a
-
-EARLIEST_NANO: Final = 946_684_800 * 10**9
-"""2000-01-01: a time before it is no time."""
-AHEAD_NS: Final = 86_400 * 10**9
-"""A time that lies further ahead of the receipt than a day is none either."""
 
 SPAN_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
@@ -102,14 +98,14 @@ def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
         kept = f"arrayMap((key, value, flat) -> {stays}, keys, texts, arrayWithConstant(length(keys), {flat}))"
     else:
         kept = f"arrayMap(key -> {stays}, keys)"
-    carries = privacy.carries_sql(_event_name())
+    carries = privacy.carries_sql(event_name())
     body_stays = privacy.stays_whole_sql(f"{flat} OR {privacy.part_sql('r.body')}")
     columns = {
-        **_same("project", "trace_id", "span_id", "scope_name", "resource_attributes"),
+        **same("project", "trace_id", "span_id", "scope_name", "resource_attributes"),
         "body": f"if({carries} AND NOT ({body_stays}), '', r.body)",
-        "received": _time("received_nano"),
-        "time": _time(_first_time("record_nano", "observed_nano")),
-        "event_name": _event_name(),
+        "received": instant("received_nano"),
+        "time": instant(first_time("record_nano", "observed_nano")),
+        "event_name": event_name(),
         "severity": f"multiIf(severity_text != '', severity_text, severity_code BETWEEN 1 AND 24,"
         f" [{listed(SEVERITIES)}][intDiv(severity_code - 1, 4) + 1], '')",
         **_resource_columns(),
@@ -123,34 +119,6 @@ def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
 SELECT
   {selected(columns)}
 FROM {rows} AS r"""
-
-
-def verdicts(rows: str, signal: Signal) -> str:
-    """Rows of spans or of log records -> the table `verdicts`: evaluations that are no ground truth."""
-    columns = {
-        "sample": _whole("sample_number", 0),
-        "verifier": _evaluated(a.EVALUATION_NAME),
-        "version": _evaluated(a.VERIFIER_VERSION),
-        "score": "score_number",
-        "threshold": "threshold_number",
-        "passed": f"multiIf(score_label IN ({listed(f.PASSED)}), true, score_label IN ({listed(f.FAILED)}), false,"
-        " score_number >= threshold_number)",
-    }
-    return _evaluations(rows, signal, columns, "!=")
-
-
-def labels(rows: str, signal: Signal) -> str:
-    """Rows of spans or of log records -> the table `labels`: evaluations that are ground truth."""
-    columns = {
-        "correct": f"multiIf(score_label IN ({listed(f.CORRECT)}), true,"
-        f" score_label IN ({listed(f.INCORRECT)}), false,"
-        " isNotNull(threshold_number), score_number >= threshold_number,"
-        " score_number = 1, true, score_number = 0, false, NULL)",
-        "source": f"lower({_evaluated(a.LABEL_SOURCE)})",
-        "labeler": _evaluated(a.LABEL_BY),
-        "sampling_probability": "if(sampling_number > 0 AND sampling_number <= 1, sampling_number, NULL)",
-    }
-    return _evaluations(rows, signal, columns, "=")
 
 
 # --- the parts ------------------------------------------------------------------------------------
@@ -172,7 +140,7 @@ def _span_layers(privacy: Privacy) -> tuple[list[Layer], list[Layer]]:
     }
     told, found, *layers, counted = expressions.meaning()
     first = [*expressions.reading(), told, found]
-    first[0] = {**first[0], "start_is_time": _is_time("start_nano"), "end_is_time": _is_time("end_nano")}
+    first[0] = {**first[0], "start_is_time": is_time("start_nano"), "end_is_time": is_time("end_nano")}
     if privacy.looks_into:
         first[0] = {**first[0], "flat": privacy.flat_sql("texts")}
     return first, [*layers, {**counted, **around}, _span_columns()]
@@ -195,15 +163,15 @@ def _span_columns() -> dict[str, str]:
     }
     said = ("request_model", "response_model", "response_id", "request_id", "task", "strategy", "role", "phase")
     return {
-        **_same("project", "trace_id", "span_id", "parent_span_id", "trace_state", "name", "status_message"),
-        **_same("scope_name", "scope_version", "resource_attributes", "event_names"),
+        **same("project", "trace_id", "span_id", "parent_span_id", "trace_state", "name", "status_message"),
+        **same("scope_name", "scope_version", "resource_attributes", "event_names"),
         **{column: f"said_{column}" for column in (*said, "user_id", "session_id", "usage_raw")},
         # what an agent or a tool sums up over its calls is no call's
         **{column: f"if(is_inference AND {count} >= 0, toInt64({count}), NULL)" for column, count in counts.items()},
         **_resource_columns(),
-        "received": _time("received_nano"),
+        "received": instant("received_nano"),
         "kind": _enumerated("kind_code", SPAN_KINDS),
-        "time": _time("span_nano"),
+        "time": instant("span_nano"),
         "duration_ns": "if(start_is_time AND end_is_time AND end_nano > start_nano, end_nano - start_nano, 0)",
         "status": _enumerated("status_code", STATUSES),
         "dialect": expressions.dialect_name(),
@@ -211,8 +179,8 @@ def _span_columns() -> dict[str, str]:
         "operation": "meant_operation",
         "provider": "meant_provider",
         "tier": "if(said_tier IN (1, 2, 3), toUInt8(said_tier), NULL)",
-        "attempt": _whole("said_attempt", 1),
-        "sample": _whole("said_sample", 0),
+        "attempt": expressions.whole("said_attempt", 1),
+        "sample": expressions.whole("said_sample", 0),
         "service_tier": "meant_service_tier",
         "effort": "meant_effort",
         "budget_tokens": "if(meant_budget >= 0, toInt64(meant_budget), NULL)",
@@ -222,7 +190,7 @@ def _span_columns() -> dict[str, str]:
         " cost_told >= 0, cost_told, NULL)",
         "time_to_first_chunk_ms": "multiIf(said_time_to_first_chunk_s >= 0, said_time_to_first_chunk_s * 1000,"
         " said_time_to_first_chunk_ms >= 0, said_time_to_first_chunk_ms,"
-        f" start_is_time AND first_chunk_nano > start_nano AND {_is_time('first_chunk_nano')},"
+        f" start_is_time AND first_chunk_nano > start_nano AND {is_time('first_chunk_nano')},"
         " (first_chunk_nano - start_nano) / 1000000, NULL)",
         "time_to_first_answer_ms": "if(said_time_to_first_answer_s >= 0, said_time_to_first_answer_s * 1000, NULL)",
         "finish_reason": "meant_finish_reason",
@@ -232,7 +200,7 @@ def _span_columns() -> dict[str, str]:
         f" said_sampling_probability, dropped != '', nullIf({KEPT_SHARE}, 0), NULL)",
         "attributes": f"mapFromArrays({_marked('arrayFilter((key, keep) -> keep, keys, keeps)', quoted(f.ODD))},"
         f" {_marked('arrayFilter((value, keep) -> keep, texts, keeps)', 'odd')})",
-        "event_times": f"arrayMap(at -> {_time('if(' + _is_time('at') + ', at, span_nano)')}, event_nanos)",
+        "event_times": f"arrayMap(at -> {instant('if(' + is_time('at') + ', at, span_nano)')}, event_nanos)",
         "event_attributes": "arrayMap((names, values, keeps) -> mapFromArrays("
         "arrayFilter((name, keep) -> keep, names, keeps), arrayFilter((value, keep) -> keep, values, keeps)),"
         " event_keys, event_texts, event_keeps)",
@@ -281,92 +249,6 @@ def _marked(array: str, mark: str) -> str:
     return f"if(odd = '', {array}, arrayPushFront({array}, {mark}))"
 
 
-def _evaluations(rows: str, signal: Signal, columns: dict[str, str], ground_truth: str) -> str:
-    """Columns over evaluations, which are events of spans or log records, by what kind of evaluation they are."""
-    common = {
-        **_same("project", "trace_id", "span_id"),
-        "received": _time("received_nano"),
-        "time": _time("evaluation_nano"),
-        "request_id": _evaluated(a.REQUEST_ID),
-        "attempt": _whole("attempt_number", 1),
-        "response_id": _evaluated(a.RESPONSE_ID),
-        "explanation": _evaluated(a.EVALUATION_EXPLANATION),
-    }
-    numbers = {
-        "attempt_number": a.ATTEMPT,
-        "sample_number": a.SAMPLE,
-        "score_number": a.EVALUATION_SCORE_VALUE,
-        "threshold_number": a.VERDICT_THRESHOLD,
-        "sampling_number": a.LABEL_SAMPLING_PROBABILITY,
-    }
-    read = {column: _number(_evaluated(name)) for column, name in numbers.items()}
-    read["score_label"] = f"lower({_evaluated(a.EVALUATION_SCORE_LABEL)})"
-    return f"""
-SELECT
-  {selected({**common, **columns})}
-FROM (
-  SELECT *,
-    {selected(read)}
-  FROM ({_of_spans(rows) if signal is Signal.TRACES else _of_records(rows)}
-  )
-  WHERE {_evaluated(a.EVALUATION_KIND)} {ground_truth} 'ground_truth'
-)"""
-
-
-def _of_spans(rows: str) -> str:
-    """Evaluations among the events of spans. What one does not say of the request, its span says.
-
-    Only what is needed goes on before the events are joined: no planner takes the rest out.
-    """
-    inherited = listed((a.REQUEST_ID, a.ATTEMPT, a.SAMPLE))
-    event = quoted(a.EVALUATION_EVENT)
-    own = ", ".join(
-        f"arrayFilter((x, event) -> event = {event}, {column}, event_names)"
-        for column in ("event_nanos", "event_keys", "event_texts")
-    )
-    return f"""
-    SELECT project, received_nano, trace_id, span_id,
-      {_first_time("evaluation.1", "start_nano", "end_nano")} AS evaluation_nano,
-      arrayConcat(evaluation.2, inherited_keys) AS evaluated_keys,
-      arrayConcat(evaluation.3, inherited_texts) AS evaluated_texts
-    FROM (
-      SELECT project, received_nano, trace_id, span_id, start_nano, end_nano, inherited_keys, inherited_texts,
-        arrayJoin(evaluations) AS evaluation
-      FROM (
-        SELECT project, received_nano, trace_id, span_id, start_nano, end_nano,
-          arrayFilter(key -> key IN ({inherited}), keys) AS inherited_keys,
-          arrayFilter((value, key) -> key IN ({inherited}), texts, keys) AS inherited_texts,
-          arrayZip({own}) AS evaluations
-        FROM {rows}
-        WHERE has(event_names, {event})
-      )
-    )"""
-
-
-def _of_records(rows: str) -> str:
-    """Evaluations among log records."""
-    return f"""
-    SELECT project, received_nano, trace_id, span_id,
-      {_first_time("record_nano", "observed_nano")} AS evaluation_nano,
-      keys AS evaluated_keys, texts AS evaluated_texts
-    FROM {rows}
-    WHERE {_event_name()} = {quoted(a.EVALUATION_EVENT)}"""
-
-
-def _evaluated(name: str) -> str:
-    return f"evaluated_texts[indexOf(evaluated_keys, {quoted(name)})]"
-
-
-def _number(value: str) -> str:
-    """A finite number, or NULL."""
-    return f"if(isFinite(toFloat64OrNull({value})), toFloat64OrNull({value}), NULL)"
-
-
-def _whole(number: str, least: int) -> str:
-    """A whole number from `least` on, or NULL."""
-    return f"if({number} >= {least} AND {expressions.is_count(number)}, toUInt32({number}), NULL)"
-
-
 def _unnested(bodies: str, contents: str, alias: str, privacy: Privacy) -> str:
     """One row for each span or record of a body.
 
@@ -388,20 +270,12 @@ def _columns(structure: str) -> list[str]:
     return re.findall(r"(?:^|, )([a-z_]+) [A-Z]", structure)
 
 
-def _same(*columns: str) -> dict[str, str]:
-    return {column: column for column in columns}
-
-
 def _resource_columns() -> dict[str, str]:
     environments = [f"resource_attributes[{quoted(name)}]" for name in (a.ENVIRONMENT, "deployment.environment")]
     return {
         "service_name": f"resource_attributes[{quoted(a.SERVICE_NAME)}]",
         "environment": f"if({environments[0]} != '', {environments[0]}, {environments[1]})",
     }
-
-
-def _event_name() -> str:
-    return "if(own_event_name != '', own_event_name, texts[indexOf(keys, 'event.name')])"
 
 
 def _enumerated(code: str, names: Sequence[str]) -> str:
@@ -411,15 +285,3 @@ def _enumerated(code: str, names: Sequence[str]) -> str:
 def _id(raw: str) -> str:
     """Hex, lower case; '' for none, and for the zeros that stand for none."""
     return f"if({raw} IN (unhex('{'00' * 8}'), unhex('{'00' * 16}')), '', lower(hex({raw})))"
-
-
-def _is_time(nano: str) -> str:
-    return f"({nano} >= {EARLIEST_NANO} AND {nano} <= received_nano + {AHEAD_NS})"
-
-
-def _first_time(*nanos: str) -> str:
-    return f"multiIf({', '.join(f'{_is_time(nano)}, {nano}' for nano in nanos)}, received_nano)"
-
-
-def _time(nano: str) -> str:
-    return f"fromUnixTimestamp64Nano(toInt64({nano}), 'UTC')"

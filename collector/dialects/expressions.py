@@ -170,6 +170,11 @@ def is_count(number: str) -> str:
     return f"{number} <= {f.MOST_TOKENS} AND {number} = floor({number})"
 
 
+def whole(number: str, least: int) -> str:
+    """A whole number from `least` on, or NULL."""
+    return f"if({number} >= {least} AND {is_count(number)}, toUInt32({number}), NULL)"
+
+
 def _listed_content(content: str) -> str:
     """Codes of names in the table that are content as well."""
     return ", ".join(["0", *(code for name, code in _codes().items() if re.search(content, name))])

@@ -1,6 +1,5 @@
 """The one way to read: what the command line, the dashboard and the alerts show comes from here."""
 
-import dataclasses
 import datetime as dt
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,15 +14,16 @@ from sqlalchemy import select, tuple_
 
 from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
-from thinkmeter.schema.metrics.catalogue import METRICS, Metric, Source
+from thinkmeter.schema.metrics.catalogue import METRICS, Metric
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.statistics import quantile, weighted_mean
 from thinkmeter.schema.metrics.ttr import QUANTILES
 from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
+from thinkmeter.schema.query.curve import curve_step_s, stretch
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
-from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed, may_use_facts
+from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed
 from thinkmeter.schema.query.report import KeyPart, Report, ReportRow
 from thinkmeter.schema.query.results import (
     CostPoint,
@@ -38,38 +38,15 @@ from thinkmeter.schema.query.results import (
 from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, Covered, may_use_days, may_use_rollups, rolled
 from thinkmeter.schema.query.rule_alerts import RuleAlerts, read_rule_alerts
 from thinkmeter.schema.query.runaways import runaways
+from thinkmeter.schema.query.settings import Settings
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
 
-CURVE_STEPS_S: Final = (60, 300, 900, 3_600, 10_800, 21_600, 86_400)
 COVERAGE_S: Final = 2.0
 """How long it is taken for known which stretches have cells: the questions of a page come together."""
-CURVE_POINTS: Final = 100
-"""A curve has about as many points at most, unless a day is too short for that."""
 
 Order = Literal["time", "thinking_tokens", "cost_usd"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Settings:
-    as_of: dt.datetime
-    policies: Policies
-    timezone: str
-    facts_from: dt.datetime | None
-    """From when on `request_facts` says all; None where it was not made by the rules of now."""
-    facts_per_s: float
-    """Its rows, about, for each second between the first and the last."""
-
-    def facts_of(self, filters: Filters) -> float:
-        """About how many rows of `request_facts` the window has."""
-        return self.facts_per_s * (filters.until - filters.since).total_seconds()
-
-    def has_facts(self, filters: Filters, by: Iterable[str] = (), source: Source = "requests", sql: str = "") -> bool:
-        """Whether `request_facts` can answer for the window, the filters, the groups and the query."""
-        if self.facts_from is None or self.facts_from > filters.since:
-            return False
-        return may_use_facts([*by, *filters.where], source, sql)
 
 
 class Reader:
@@ -151,18 +128,18 @@ class Reader:
         Args:
             filters: which requests.
             by: a curve for each value, such as `task`, or for each of several together; None for one of all.
-            step_s: length of a stretch in seconds; None for one that gives up to `CURVE_POINTS`.
+            step_s: length of a stretch in seconds; None for one that gives up to a hundred.
         """
         step_s, settings = step_s or curve_step_s(filters), self._settings()
         names = (f"{BUCKET}{step_s}", *_split(by))
         points = []
         for key, n, mean, quantiles in self._thinking(filters, names, settings):
-            time, complete = _stretch(key, names[0], step_s, settings)
+            time, complete = stretch(key, names[0], step_s, settings)
             points.append(ThinkingPoint(time, key, complete, n, mean, *quantiles))
         return points
 
     def _thinking(
-        self, filters: Filters, names: Sequence[str], settings: _Settings
+        self, filters: Filters, names: Sequence[str], settings: Settings
     ) -> Iterator[tuple[dict[str, Any], int, float, Sequence[float]]]:
         """Key, number, mean and quantiles of each group of settled requests whose thinking is known."""
         metric, curve = METRICS["ttr"], statement(__package__, "thinking_curve")
@@ -187,7 +164,7 @@ class Reader:
         names = (f"{BUCKET}{step_s}", *([by] if by else []))
         points = []
         for row in self._rows(METRICS["cost"], filters, names, settings):
-            time, complete = _stretch(row.key, names[0], step_s, settings)
+            time, complete = stretch(row.key, names[0], step_s, settings)
             points.append(CostPoint(time, row.key, complete, row.value, row.detail))
         return points
 
@@ -280,19 +257,16 @@ class Reader:
         """Where the project's days begin."""
         return ZoneInfo(self._settings().timezone)
 
-    def _settings(self) -> _Settings:
+    def _settings(self) -> Settings:
         [row] = self._query(statement(__package__, "settings"), {}).result_rows
-        as_of, policies, timezone, rules, (made_by, whole_from), (facts, first, last) = row
-        facts_from = whole_from.astimezone(dt.UTC) if made_by == rules else None
-        facts_per_s = facts / max((last - first).total_seconds(), 1.0)
-        return _Settings(as_of, Policies.from_json(dict(policies)), timezone or "UTC", facts_from, facts_per_s)
+        return Settings.by(row)
 
     def _rows(
         self,
         metric: Metric,
         filters: Filters,
         names: Sequence[str],
-        settings: _Settings,
+        settings: Settings,
         split: Sequence[str] = (),
     ) -> Iterator[ReportRow]:
         groups = list(self._groups(metric, filters, names, settings, split))
@@ -312,7 +286,7 @@ class Reader:
         metric: Metric,
         filters: Filters,
         names: Sequence[str],
-        settings: _Settings,
+        settings: Settings,
         split: Sequence[str] = (),
     ) -> Iterator[tuple[dict[str, Any], Cells]]:
         """Ingredients of a metric, group by group in the order of their keys."""
@@ -342,7 +316,7 @@ class Reader:
             yield named, cells.at(np.asarray(members[key]))
 
     def _asked(
-        self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings, told: str = ""
+        self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings, told: str = ""
     ) -> tuple[str, dict[str, Any]]:
         """The query of a metric, by rollups where they have what it asks for; or `told` of its rows, named `cells`."""
         facts = settings.has_facts(filters, names, metric.source, metric.sql)
@@ -359,7 +333,7 @@ class Reader:
         sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         return told.replace("FROM cells", f"FROM (\n{sql}\n)") or sql, values
 
-    def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: _Settings) -> Covered | None:
+    def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings) -> Covered | None:
         """Which parts of a window rollups answer; None where they answer nothing of it."""
         if settings.facts_of(filters) < self._rollups_from or not may_use_rollups(metric, filters, names):
             return None
@@ -418,15 +392,3 @@ def _order(key: Sequence[Any]) -> list[tuple[bool, Any]]:
 def _beside(key: Mapping[str, Any], metric: Metric) -> tuple[Any, ...]:
     """What a row's key has in common with the rows that it is compared with."""
     return tuple(part for name, part in key.items() if name not in metric.keys)
-
-
-def curve_step_s(filters: Filters) -> int:
-    """Length of a stretch, in seconds, that gives a window a readable curve."""
-    window_s = (filters.until - filters.since).total_seconds()
-    return next((step for step in CURVE_STEPS_S if window_s / step <= CURVE_POINTS), CURVE_STEPS_S[-1])
-
-
-def _stretch(key: dict[str, Any], name: str, step_s: int, settings: _Settings) -> tuple[dt.datetime, bool]:
-    """Take the begin of the stretch out of a key; whether the stretch is over."""
-    time = dt.datetime.fromisoformat(key.pop(name))
-    return time, time + dt.timedelta(seconds=step_s) <= settings.as_of
