@@ -3,7 +3,7 @@
 import functools
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -16,6 +16,7 @@ LONGEST: Final = 1000
 """Characters after which a sentence ends, whatever it says."""
 KINDS: Final = ("reflect", "turn", "conclude")
 END: Final = re.compile(r"[.!?…][\"')\]]*\s+|[。！？\n]+")  # noqa: RUF001 (ends of Chinese and Japanese sentences)
+WORD: Final = re.compile(r"\w")
 WORDS: Final = re.compile(r"\w+")
 
 
@@ -23,7 +24,7 @@ WORDS: Final = re.compile(r"\w+")
 class Markers:
     """The words of one language that reflect, turn or conclude.
 
-    Nearly every sentence is told by a look at its words as a set, several times faster than a pattern of all of them.
+    Most sentences are told by a look at their words as a set, several times faster than a pattern of all markers.
 
     Attributes:
         words: those of one word.
@@ -35,12 +36,14 @@ class Markers:
     phrases: Mapping[str, re.Pattern[str]]
     unspaced: re.Pattern[str] | None
 
-    def mark(self, sentence: str, words: Sequence[str]) -> bool:
-        """Whether one of them is in a sentence, which consists of those words; both in lower case."""
+    def mark(self, text: str, words: Set[str] | None = None) -> bool:
+        """Whether one of them is in a text in lower case, which has those words (None: to be found)."""
         if self.unspaced is not None:
-            return self.unspaced.search(sentence) is not None
+            return self.unspaced.search(text) is not None
+        if words is None:
+            words = set(WORDS.findall(text))
         return not self.words.isdisjoint(words) or any(
-            self.phrases[first].search(sentence) for first in self.phrases.keys() & words
+            self.phrases[first].search(text) for first in self.phrases.keys() & words
         )
 
 
@@ -61,28 +64,32 @@ class Reflection:
         self._held.append(text)
         self._length += len(text)
         if self._length >= STEP:
-            *done, rest = END.split("".join(self._held))
-            if len(rest) > LONGEST:
-                done, rest = [*done, rest], ""
-            self._count(done)
-            self._held, self._length = [rest], len(rest)
+            text = "".join(self._held)
+            ends = [*END.finditer(text)]
+            done = ends[-1].end() if ends else 0
+            if len(text) - done > LONGEST:
+                done = len(text)
+            self._count(text[:done])
+            self._held, self._length = [text[done:]], len(text) - done
 
     def ratio(self) -> float | None:
         """The share so far, 0..1; None: there was no sentence."""
-        self._count(END.split("".join(self._held)))
+        self._count("".join(self._held))
         self._held, self._length = [], 0
         return self._reflecting / self._sentences if self._sentences else None
 
-    def _count(self, sentences: list[str]) -> None:
-        if self._language is None and sentences:
-            self._language = markers(_language_of(" ".join(sentences)[:SAMPLE].lower()))
-        for sentence in sentences:
-            lower = sentence.lower()
-            words = WORDS.findall(lower)
-            if words:
-                self._sentences += 1
-                if self._language is not None and self._language.mark(lower, words):
-                    self._reflecting += 1
+    def _count(self, text: str) -> None:
+        """Count the sentences of a text, none of which goes on behind it."""
+        text = text.lower()
+        words = set(WORDS.findall(text))
+        if not words:
+            return
+        if self._language is None:
+            self._language = markers(_language_of(text[:SAMPLE], words if len(text) <= SAMPLE else None))
+        sentences = [sentence for sentence in END.split(text) if WORD.search(sentence)]
+        self._sentences += len(sentences)
+        if self._language.mark(text, words):  # in most texts that do not reflect, none is found at once
+            self._reflecting += sum(map(self._language.mark, sentences))
 
 
 @functools.cache
@@ -107,27 +114,19 @@ def markers(language: str) -> Markers:
     return Markers(frozenset(word for word in listed if WORDS.fullmatch(word)), phrases, None)
 
 
-def _language_of(text: str) -> str:
-    """The language whose most common words, or letters, stand in the text, in lower case, most often."""
-    counts = dict.fromkeys(languages(), 0)
+def _language_of(text: str, words: Set[str] | None) -> str:
+    """The language most of whose common words, or whose letters most often, stand in a text in lower case."""
     common, letters = _common()
-    for word in WORDS.findall(text):
-        for language in common.get(word, ()):
-            counts[language] += 1
+    found = set(WORDS.findall(text)) if words is None else words
+    counts = {language: len(known & found) for language, known in common.items()}
     if not text.isascii():
-        for language, pattern in letters.items():
-            counts[language] += len(pattern.findall(text))
+        counts |= {language: len(pattern.findall(text)) for language, pattern in letters.items()}
     return max(counts, key=lambda name: counts[name])
 
 
 @functools.cache
-def _common() -> tuple[dict[str, list[str]], dict[str, re.Pattern[str]]]:
-    """Common word -> its languages, and what finds the letters of those that are told by them."""
-    words: dict[str, list[str]] = {}
-    letters = {}
-    for language, told in languages().items():
-        for word in told.get("common", ()):
-            words.setdefault(word, []).append(language)
-        if "letters" in told:
-            letters[language] = re.compile(f"[{told['letters']}]")
+def _common() -> tuple[dict[str, frozenset[str]], dict[str, re.Pattern[str]]]:
+    """Language -> its common words, and -> what finds its letters, of those that are told by them."""
+    words = {name: frozenset(told["common"]) for name, told in languages().items() if "common" in told}
+    letters = {name: re.compile(f"[{told['letters']}]") for name, told in languages().items() if "letters" in told}
     return words, letters
