@@ -223,8 +223,7 @@ def quality(mix: Mapping[str, float], before: Sequence[ReportRow], now: Sequence
             f"whether accuracy rose with it is not known: it takes {MIN_LABELS} labels of each half of the window "
             "(`thinkmeter labels sample` draws what to label)",
         )
-    was = is_now = below = 0.0
-    above = 0.0
+    was = is_now = below = above = 0.0
     labels = 0
     for task, share in both.items():
         weight, (old, new) = share / whole, (halves[0][task], halves[1][task])

@@ -251,8 +251,8 @@ def _told(
 def _nearest(reading: RuleReading) -> tuple[int, float]:
     """For sorting: what fires first, then what is nearest to its limit."""
     order: Sequence[ReadingState] = ("firing", "pending", "doubtful", "ok", "insufficient_data", "error")
-    known = reading.value is not None and reading.target is not None
-    return order.index(reading.state), abs(reading.value - reading.target) if known else 0.0  # type: ignore[operator]
+    value, target = reading.value, reading.target
+    return order.index(reading.state), 0.0 if value is None or target is None else abs(value - target)
 
 
 def _group(event: AlertEvent) -> str:

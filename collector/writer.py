@@ -1,6 +1,5 @@
 """From the spool into the store: every segment in order, exactly once, however often it has to be tried."""
 
-import contextlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from itertools import accumulate
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from thinkmeter.collector.insertion import Insertion
 from thinkmeter.collector.lane import Lane, Stopped
@@ -19,9 +19,10 @@ from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.spool_files import Segment
 from thinkmeter.collector.telemetry import Telemetry
-from thinkmeter.schema.errors import PermanentError
+from thinkmeter.schema.errors import PermanentError, ThinkmeterError
 from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.client import StoreAddress
+from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +81,27 @@ class Writer:
                 extra=event("writer.stopped", signal=self._signal),
             )
         finally:
-            with contextlib.suppress(Exception):  # a store that does not answer now is told by the next writer
-                if self._merges is not None and self._merges.wait and self._lane.is_open:
-                    self._merges.look(False, lambda: self._lane.connected()[0])
+            self._let_merges_go_on()
             self._lane.close()
             self._beside.close()
 
     def _look_at_merges(self, beside: int = 0) -> None:
         if self._merges is not None:
             self._merges.look(self._spool.waits(self._signal) > beside, lambda: self._lane.connected()[0])
+
+    def _let_merges_go_on(self) -> None:
+        """At the end, where the store answers; the next writer begins with that in any case."""
+        if self._merges is None or not self._merges.wait or not self._lane.is_open:
+            return
+        try:
+            self._merges.look(False, lambda: self._lane.connected()[0])
+        except (ClickHouseError, ThinkmeterError, OSError) as error:
+            why = reason(error)
+            log.warning(
+                "merges of spans wait until a collector starts again, as the store does not answer: %s",
+                why,
+                extra=event("writer.merges_left", signal=self._signal, reason=why),
+            )
 
     # --- one segment ----------------------------------------------------------------------------------
 
@@ -163,8 +176,8 @@ class Writer:
         try:
             lane.insert(lambda client, insertion: insertion.insert_frame(client, self._signal, frame, token))
         except PermanentError as refused:
-            reason = str(refused)
-            lane.until_done(lambda: self._quarantine.put_request(self._signal, frame, token, reason))
+            why = str(refused)
+            lane.until_done(lambda: self._quarantine.put_request(self._signal, frame, token, why))
         else:
             self._telemetry.written.labels(self._signal).inc(items)
             self._telemetry.decoded_apart.labels(self._signal).inc(items)

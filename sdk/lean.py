@@ -125,7 +125,7 @@ class Lean(Span):
 
     def get_span_context(self) -> SpanContext:
         """See `opentelemetry.trace.Span`."""
-        return self._context  # type: ignore[return-value]
+        return self._context  # type: ignore[return-value]  # the inherited field may be None, ours never is
 
     def is_recording(self) -> bool:
         """See `opentelemetry.trace.Span`."""

@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Final
 
+import pandas as pd
 import streamlit as st
 
 from thinkmeter.dashboards import alert_tables, reading, states, wording
@@ -54,14 +55,8 @@ def listed(choice: Choice, selection: Selection, pages: Pages, *, first: bool) -
         st.markdown("##### Alerts")
         st.markdown(summary(found, reading.now()))
         if found.firing:
-            st.dataframe(
-                alert_tables.rule_alerts(found, firing=True),
-                hide_index=True,
-                column_config=alert_tables.alert_columns(zone_name()),
-                placeholder=NOTHING,
-                key="alerts_firing",
-                alt=f"{len(found.firing)} alerts of rules that fire",
-            )
+            told = f"{len(found.firing)} alerts of rules that fire"
+            _table(alert_tables.rule_alerts(found, firing=True), "alerts_firing", told)
         st.page_link(pages.alerts, label="All rules", icon=":material/arrow_forward:", query_params=choice.query)
 
 
@@ -94,30 +89,29 @@ def summary(found: RuleAlerts, now: dt.datetime) -> str:
 def _rules(found: RuleAlerts) -> None:
     if not found.readings:
         return
+    told = "Rules with what each of them sees: value, limit, interval, sample, and since when it fires"
+    _table(alert_tables.rule_readings(found), "rule_readings", told)
+    if len(found.readings) == LIMIT:
+        st.caption(f"The first {LIMIT} are shown.")
+
+
+def _table(rows: pd.DataFrame, key: str, told: str) -> None:
     st.dataframe(
-        alert_tables.rule_readings(found),
+        rows,
         hide_index=True,
         column_config=alert_tables.alert_columns(zone_name()),
         placeholder=NOTHING,
-        key="rule_readings",
-        alt="Rules with what each of them sees: value, limit, interval, sample, and since when it fires",
+        key=key,
+        alt=told,
     )
-    if len(found.readings) == LIMIT:
-        st.caption(f"The first {LIMIT} are shown.")
 
 
 def _alerts(found: RuleAlerts, choice: Choice) -> None:
     if not found.alerts:
         st.caption(f"None fires, and none did in the last {choice.window.words}.")
         return
-    st.dataframe(
-        alert_tables.rule_alerts(found),
-        hide_index=True,
-        column_config=alert_tables.alert_columns(zone_name()),
-        placeholder=NOTHING,
-        key="rule_alerts",
-        alt=f"{len(found.alerts)} alerts that fire or fired in the last {choice.window.words}",
-    )
+    told = f"{len(found.alerts)} alerts that fire or fired in the last {choice.window.words}"
+    _table(alert_tables.rule_alerts(found), "rule_alerts", told)
     failed = {(one.channel, one.last_error) for alert in found.alerts for one in alert.told if one.state != "sent"}
     for channel, error in sorted(failed):
         if error:

@@ -223,26 +223,28 @@ PARENTS = st.one_of(
 )
 
 
-def lived(
-    made: Made,
-    outside: Context,
-    attributes: dict[str, Any],
-    operations: list[str],
-    found: dict[str, Any],
-    late: list[str],
-    *,
-    failed: bool,
-    lean: bool,
-) -> tuple[list[dict[str, Any]], list[object]]:
+@dataclass(frozen=True)
+class Life:
+    """What becomes of one span: where it starts and with what, what is done to it before its end and after."""
+
+    outside: Context
+    attributes: dict[str, Any]
+    operations: list[str]
+    found: dict[str, Any]
+    late: list[str]
+    failed: bool
+
+
+def lived(made: Made, life: Life, *, lean: bool) -> tuple[list[dict[str, Any]], list[object]]:
     """The ended spans of one life, and what could be seen on the way."""
     seen: list[object] = []
     with made.starter(lean=lean) as (starter, ended):
-        span = starter.start("call", outside, SpanKind.CLIENT, dict(attributes), BEGUN_NS)
+        span = starter.start("call", life.outside, SpanKind.CLIENT, dict(life.attributes), BEGUN_NS)
         assert lean or not isinstance(span, Lean)
         seen += [span.get_span_context(), isinstance(span, SdkSpan)]
-        for position, name in enumerate((*operations, None, *late)):
+        for position, name in enumerate((*life.operations, None, *life.late)):
             if name is None:
-                finish(span, dict(found), failed=failed, end_ns=ENDED_NS)
+                finish(span, dict(life.found), failed=life.failed, end_ns=ENDED_NS)
             else:
                 OPERATIONS[name](span)
             seen.append((position, span.is_recording()))
@@ -255,27 +257,21 @@ def lived(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     made=st.builds(Made, sampler=SAMPLERS, limits=LIMITS, random=BOOLEANS),
-    outside=PARENTS,
-    attributes=ATTRIBUTES,
-    operations=st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=4),
-    found=FOUND,
-    late=st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=2),
-    failed=BOOLEANS,
+    life=st.builds(
+        Life,
+        outside=PARENTS,
+        attributes=ATTRIBUTES,
+        operations=st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=4),
+        found=FOUND,
+        late=st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=2),
+        failed=BOOLEANS,
+    ),
 )
-def test_a_lean_span_ends_as_the_full_one_would(
-    caplog: pytest.LogCaptureFixture,
-    made: Made,
-    outside: Context,
-    attributes: dict[str, Any],
-    operations: list[str],
-    found: dict[str, Any],
-    late: list[str],
-    failed: bool,
-) -> None:
+def test_a_lean_span_ends_as_the_full_one_would(caplog: pytest.LogCaptureFixture, made: Made, life: Life) -> None:
     told = []
     for lean in (False, True):
         caplog.clear()
-        spans = lived(made, outside, attributes, operations, found, late, failed=failed, lean=lean)
+        spans = lived(made, life, lean=lean)
         warnings = sorted(record.getMessage() for record in caplog.records)
         told.append((*spans, warnings))
     assert told[0] == told[1]
