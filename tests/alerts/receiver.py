@@ -3,6 +3,7 @@
 import collections
 import datetime as dt
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ class Answer(NamedTuple):
 
 class NoAnswer(NamedTuple):
     """No answer: the connection is held until the receiver lets go, then closed."""
+
+
+class _Server(ThreadingHTTPServer):
+    """One that listens on a port which another socket of this process holds."""
+
+    allow_reuse_port = True
 
 
 class Receiver:
@@ -63,14 +70,18 @@ class Receiver:
                 pass
 
         self._handler = Handler
-        self._port = 0
+        # The port is held by a socket that never listens: while nobody does, connections to it are refused, and no
+        # server of another test is given it.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self._address: tuple[str, int] = self._held.getsockname()
         self.start()
-        self.url = f"http://127.0.0.1:{self._port}/"
+        self.url = f"http://127.0.0.1:{self._address[1]}/"
 
     def start(self) -> None:
         """Listen; again on the same port after `stop`."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
-        self._port = int(self._server.server_address[1])
+        self._server = _Server(self._address, self._handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -100,6 +111,7 @@ class Receiver:
         self.let_go()
         if self._thread.is_alive():
             self.stop()
+        self._held.close()
 
     def _answer(
         self, body: bytes, validate: Callable[[Json, bytes], str], accepted: Answer, refusal: int
