@@ -5,11 +5,14 @@ WITH
   (SELECT if(count() = 0, now64(6), argMax(settled_until, recorded)) FROM request_progress) AS requests_until,
   least(calls_until, requests_until) AS until,
   (SELECT (count(), minOrNull(inserted)) FROM spans WHERE inserted >= until) AS waiting,
+  -- what was settled after requests were last made anew, though it came in before
+  (SELECT minOrNull(inserted) FROM call_facts WHERE version >= requests_until) AS waiting_call,
   -- a verdict or label need not come with a span
   (SELECT minOrNull(inserted) FROM verdicts WHERE inserted >= requests_until) AS waiting_verdict,
   (SELECT minOrNull(inserted) FROM labels WHERE inserted >= requests_until) AS waiting_label
 SELECT now64(6, 'UTC') AS as_of,
   (SELECT if(count() = 0, NULL, max(inserted)) FROM spans) AS newest_inserted,
   -- not the watermark itself: where nothing came for long, it stands still and nothing is behind
-  least(as_of, ifNull(waiting.2, as_of), ifNull(waiting_verdict, as_of), ifNull(waiting_label, as_of)) AS shown_until,
+  least(as_of, ifNull(waiting.2, as_of), ifNull(waiting_call, as_of), ifNull(waiting_verdict, as_of),
+    ifNull(waiting_label, as_of)) AS shown_until,
   waiting.1 AS waiting_spans

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from tests.metrics.traffic import SINCE, UNTIL, Attempt, Request, Verdict, answered, climbed, insert_traffic
 from tests.schema.rows import START, Row, insert, label, price, select, span, verdict
 from thinkmeter.collector.jobs.requests import refresh_requests
+from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.query import Filters, Reader, Report
 from thinkmeter.schema.rules import store_rules, timezone_rules
@@ -317,6 +318,23 @@ def test_freshness_tells_what_waits(database: StoreAddress, client: Client) -> N
         waiting = reader.freshness()
         assert waiting.waiting_spans == 1
         assert waiting.lag_s > 0
+
+
+def test_a_call_that_is_settled_waits_until_its_request_is_made_anew(database: StoreAddress, client: Client) -> None:
+    with Reader(database) as reader:
+        insert(client, "spans", [span(request_id="r")])
+        refresh_requests(client)
+        late = span(request_id="r")
+        client.insert("spans", [list(late.values())], column_names=list(late))
+        said = label("r", True)
+        client.insert("labels", [list(said.values())], column_names=list(said))
+        # the jobs take turns: requests are made anew, for the label, between the arrival of the span and its settling
+        refresh_requests(client)
+        settle_calls(client)
+        assert reader.freshness().waiting_spans == 0
+        assert reader.freshness().lag_s > 0
+        refresh_requests(client)
+        assert reader.freshness().lag_s == 0
 
 
 @pytest.mark.parametrize(("table", "row"), [("labels", label("r", True)), ("verdicts", verdict("r"))])
