@@ -22,6 +22,7 @@ from thinkmeter.collector.pipeline import (
     objects,
 )
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
+from thinkmeter.collector.record import sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
 from thinkmeter.schema import attributes as a
@@ -60,6 +61,8 @@ NATIVE_INSERT: Final[Settings] = {
 }
 DECODED_BYTES: Final = 8 * 1024 * 1024
 """About so many bytes of bodies are decoded at a time: fewer cost time, more cost memory."""
+PIECE_BYTES: Final = 64 * 1024
+"""Bytes that are sent at a time, about."""
 EVALUATION: Final = a.EVALUATION_EVENT.encode()
 """Without these bytes in it a segment holds no evaluations."""
 DURABLE: Final[Settings] = {
@@ -168,7 +171,7 @@ class Insertion:
         """
         if not self.native:
             self._insert_rows(client, signal, frames, token, settings)
-        elif sum(map(len, frames)) > SMALL_SEGMENT_BYTES:
+        elif sum(sizes(frames)) > SMALL_SEGMENT_BYTES:
             self.insert_natively(client, signal, frames, token, settings)
         else:
             try:
@@ -223,13 +226,11 @@ class Insertion:
         token: str,
         settings: Settings | None,
     ) -> None:
-        at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(map(len, frames))))
+        at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
         with _told("the store does not take a segment"):
             client.raw_insert(
                 "",
-                # The statement goes before the bodies, being too long for the address of a request, and piece by
-                # piece, so that nothing is copied. A request that is repeated begins at the beginning again.
-                insert_block=cast(Any, [statement.encode(), *map(delimited, frames)]),
+                insert_block=cast(Any, _Body(statement, frames)),
                 settings={
                     **self._settings,
                     **_schema(signal, by_text="format_schema_source" in self._settings),
@@ -259,6 +260,36 @@ class Insertion:
                         column_oriented=True,
                         settings={**EVERY_INSERT, **(settings or {}), "insert_deduplication_token": token},
                     )
+
+
+class _Body:
+    """What a request of an insert consists of; one that is repeated begins at the beginning again.
+
+    The statement goes before the bodies, being too long for the address of a request.
+    """
+
+    def __init__(self, statement: str, frames: Sequence[bytes]) -> None:
+        self._statement = statement.encode()
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """In pieces, none so small that sending it costs more than what is in it, none so large as to be copied whole.
+
+        Raises:
+            OSError: a frame cannot be read.
+        """
+        small: list[bytes | memoryview] = [self._statement]
+        size = len(self._statement)
+        for body in map(delimited, self._frames):
+            if len(body) < PIECE_BYTES:
+                small.append(body)
+                size += len(body)
+            if size >= PIECE_BYTES or len(body) >= PIECE_BYTES:
+                yield b"".join(small)
+                small, size = [], 0
+            if len(body) >= PIECE_BYTES:
+                yield from (body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES))
+        yield b"".join(small)
 
 
 def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> Insertion:
