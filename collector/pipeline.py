@@ -21,6 +21,8 @@ FASTER_PLANNING: Final[Settings] = {
     # them on a thousand spans; without these two it takes a fifth.
     "query_plan_enable_optimizations": 0,
     "optimize_and_compare_chain": 0,
+    # compiled, they take as long to run, and longer to plan
+    "compile_expressions": 0,
 }
 """Left out where a server does not know them."""
 

@@ -26,7 +26,7 @@ from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
-WHOLE_BYTES: Final = 24 * 1024 * 1024
+WHOLE_BYTES: Final = 32 * 1024 * 1024
 """Up to this size a segment is one insert. A larger one is two, side by side: an insert keeps one core busy, and so
 little of it is planning then that it may be done twice."""
 
