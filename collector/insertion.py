@@ -230,7 +230,7 @@ class Insertion:
         with _told("the store does not take a segment"):
             client.raw_insert(
                 "",
-                insert_block=cast(Any, _Body(statement, frames)),
+                insert_block=cast(Any, RequestBody(statement, frames)),
                 settings={
                     **self._settings,
                     **_schema(signal, by_text="format_schema_source" in self._settings),
@@ -262,13 +262,14 @@ class Insertion:
                     )
 
 
-class _Body:
-    """What a request of an insert consists of; one that is repeated begins at the beginning again.
+class RequestBody:
+    """The body of the request of an insert, piece by piece; one that is repeated begins at the beginning again.
 
-    The statement goes before the bodies, being too long for the address of a request.
+    The statement goes before the bodies of OTLP, being too long for the address of a request.
     """
 
     def __init__(self, statement: str, frames: Sequence[bytes]) -> None:
+        """Keep both; frames are gone through when the request is sent."""
         self._statement = statement.encode()
         self._frames = frames
 
