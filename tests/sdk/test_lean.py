@@ -59,7 +59,8 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 import thinkmeter
-from tests.sdk.cases import Told, chat_whole
+from tests.sdk.replies.openai import chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.health import FAULTS
 from thinkmeter.sdk.lean import Lean
