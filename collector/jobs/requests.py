@@ -13,6 +13,8 @@ from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 50_000
 """How many requests are made at once: a second or two, and some hundred megabytes."""
+STRETCH: Final = 1_000_000
+"""About how many calls are asked for at once: their requests are sorted in memory."""
 BUDGET_S: Final = 1.0
 """How long a run works on older requests, so that what is new need not wait for them."""
 NOTHING: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
@@ -33,7 +35,7 @@ class _State:
     pieces_done: int
     changes: int
     settled_until: dt.datetime
-    unplaced: int
+    unplaced: bool
     recorded: dt.datetime
 
 
@@ -41,7 +43,7 @@ def refresh_requests(client: Client, *, budget_s: float | None = BUDGET_S) -> in
     """Make requests anew that something came to since the last run, then older ones as far as the budget goes.
 
     Can be repeated and cut off anywhere: a row is replaced by a newer version of itself, and how far it came is
-    written down last. Where no row says so, or the rules are others, all requests are made anew, the newest month
+    written down last. Where no row says so, or the rules are others, all requests are made anew, the newest
     first; what can be read of them meanwhile is told by `request_progress`.
 
     Args:
@@ -90,10 +92,14 @@ class _Run:
     def begin(self) -> None:
         """Begin from the start where nothing is made by the rules of now, or the store's clock went back."""
         state = self.state
-        if went_back(state.recorded, state.version):
+        turned = went_back(state.recorded, state.version)
+        if turned:
             bring_back(self._client, "request_facts", state.version)
             forget_marks(self._client, "request_progress", "recorded", state.version)
             state.made_by = 0
+        if state.changes or turned:
+            # whatever is made from now on is looked for on these days; which of them are known is not, by another clock
+            self._do("requests_days", since=ALL if turned else state.since)
         if state.made_by != state.rules:
             self._reach(made_by=state.rules, since=state.until, whole_from=NOTHING, rebuild=0, pieces_done=0)
             state.changes = 0  # they are among all that is made anew
@@ -110,28 +116,30 @@ class _Run:
         return made
 
     def older(self) -> int:
-        """Make the next piece anew of what is older than `whole_from`, the newest month first."""
+        """Make the next piece anew of what is older than `whole_from`, the newest stretch first."""
         state = self.state
         pieces = self.pieces(state.rebuild) if state.rebuild else 0
         if state.pieces_done < pieces:
             made = self.make(state.rebuild, state.pieces_done)
             self._reach(made, pieces_done=state.pieces_done + 1)
             return made
-        found = self._client.query(_sql("requests_month_before"), parameters={"before": state.whole_from}).result_rows
+        before = {"before": state.whole_from, "most": STRETCH}
+        found = self._client.query(_sql("requests_stretch_before"), parameters=before).result_rows
         if not found:
             self._reach(whole_from=ALL, rebuild=0, pieces_done=0)
             return 0
-        month = dt.datetime.combine(found[0][0], dt.time(), dt.UTC)
+        begin = dt.datetime.combine(found[0][0], dt.time(), dt.UTC)
         if pieces:
-            self._reach(whole_from=month, rebuild=0, pieces_done=0)
+            self._reach(whole_from=begin, rebuild=0, pieces_done=0)
         else:
-            self._reach(rebuild=self.ask("requests_since", since=month, until=state.whole_from), pieces_done=0)
+            self._reach(rebuild=self.ask("requests_since", since=begin, until=state.whole_from), pieces_done=0)
         return 0
 
     def ask(self, name: str, **values: Any) -> int:
         """Write down which requests are to be made anew; the number of that run."""
         run = time.time_ns()
-        self._do(name, run=run, size=PIECE, **values)
+        self._do(name, run=run, **values)
+        self._do("requests_asked", run=run, size=PIECE)
         return run
 
     def pieces(self, run: int) -> int:
@@ -141,9 +149,13 @@ class _Run:
     def make(self, run: int, piece: int) -> int:
         """Make the requests of a piece anew; how many those are."""
         asked = {"run": run, "piece": piece}
-        [(version, made)] = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware").result_rows
-        evaluations = "evaluations" if self.state.unplaced else "placed_evaluations"
-        self._do("requests_build", **asked, version=version, evaluations=evaluations)
+        found = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware")
+        [(version, made, unnumbered)] = found.result_rows
+        ways = {
+            "numbered": "numbered" if unnumbered else "stated",
+            "lost": "lost_evaluations" if self.state.unplaced else "no_evaluations",
+        }
+        self._do("requests_build", **asked, **ways, version=version)
         self._do("requests_removed", **asked, version=version)
         return int(made)
 

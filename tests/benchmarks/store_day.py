@@ -42,6 +42,12 @@ SELECT DISTINCT ON (request_id, stated_attempt) project, time, time, request_id,
   sipHash64(request_id, stated_attempt, 1) % 100 < 60 + 15 * stated_attempt, 'human'
 FROM call_facts WHERE sipHash64(request_id) % 20 = 0
 """
+DAYS_OF_ALL: Final = """
+INSERT INTO request_days (request, day, kinds)
+SELECT cityHash64(toString(project), request_id), toDate(time), 1 FROM call_facts
+UNION ALL SELECT cityHash64(toString(project), request_id), toDate(time), 2 FROM verdicts
+UNION ALL SELECT cityHash64(toString(project), request_id), toDate(time), 4 FROM labels
+"""
 NAMES: Final = ("request_id", "trace_id", "span_id", "response_id")
 TIMES: Final = ("time", "received", "end_time", "first_call", "last_call", "inserted", "attempts.time",
     "attempts.end_time", "attempts.label_time", "calls.time", "calls.inserted")  # fmt: skip
@@ -75,6 +81,7 @@ def _copies(client: Client, requests: int) -> None:
     for days in _batches(max(1, COPIED_AT_ONCE // requests)):
         for table in COPIED:
             client.command(_copying(table, columns[table]), parameters={"days": days}, settings=_AS_THEY_ARE)
+    client.command(DAYS_OF_ALL)
     for table in COPIED:
         client.command(f"DROP TABLE day_{table}")
 
