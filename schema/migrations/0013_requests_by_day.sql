@@ -5,7 +5,8 @@
 -- in meanwhile stays: what the table that was replaced has is brought over once more.
 
 CREATE TABLE IF NOT EXISTS replaced_call_facts AS call_facts;
-INSERT INTO call_facts SELECT * FROM replaced_call_facts;
+INSERT INTO call_facts SELECT * FROM replaced_call_facts
+SETTINGS max_threads = 1, max_insert_threads = 1, min_insert_block_size_rows = 250000;
 DROP TABLE replaced_call_facts SYNC;
 CREATE TABLE replaced_call_facts AS call_facts
 ENGINE = ReplacingMergeTree(version, is_deleted)
@@ -15,9 +16,12 @@ SETTINGS index_granularity = 2048;
 ALTER TABLE replaced_call_facts
   ADD INDEX IF NOT EXISTS request_ids request_id TYPE bloom_filter(0.01) GRANULARITY 1,
   ADD INDEX IF NOT EXISTS versions version TYPE minmax GRANULARITY 4;
-INSERT INTO replaced_call_facts SELECT * FROM call_facts;
+INSERT INTO replaced_call_facts SELECT * FROM call_facts
+-- in pieces that fit into memory
+SETTINGS max_threads = 1, max_insert_threads = 1, min_insert_block_size_rows = 250000;
 EXCHANGE TABLES call_facts AND replaced_call_facts;
-INSERT INTO call_facts SELECT * FROM replaced_call_facts WHERE version >= now64(6) - INTERVAL 1 DAY;
+INSERT INTO call_facts SELECT * FROM replaced_call_facts WHERE version >= now64(6) - INTERVAL 1 DAY
+SETTINGS max_threads = 1, max_insert_threads = 1, min_insert_block_size_rows = 250000;
 DROP TABLE replaced_call_facts SYNC;
 
 CREATE TABLE IF NOT EXISTS replaced_verdicts AS verdicts;
@@ -113,6 +117,8 @@ ALTER TABLE changed_requests
   ADD COLUMN IF NOT EXISTS call_days Array(Date),
   ADD COLUMN IF NOT EXISTS verdict_days Array(Date),
   ADD COLUMN IF NOT EXISTS label_days Array(Date);
+-- Runs from before do not know the days: they are asked for again.
+TRUNCATE TABLE changed_requests;
 
 -- `evaluations` as in 0003, in parts, so that the job reads those of some days where nothing has to be looked up.
 CREATE OR REPLACE VIEW said_verdicts AS

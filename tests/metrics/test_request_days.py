@@ -182,10 +182,9 @@ def test_the_move_to_days_can_be_cut_off_and_loses_nothing(empty_database: Store
         migrate(empty_database)
         settle_calls(client)
         assert rows() == before
-        keys = dict(
-            client.query("SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase()").result_rows
-        )
-        assert all(keys[name].startswith("project, toDate(time), request_id") for name in tables)
+        keys = select(client, "SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase()")
+        of = {row["name"]: row["sorting_key"] for row in keys}
+        assert all(of[name].startswith("project, toDate(time), request_id") for name in tables)
         refresh_requests(client, budget_s=None)
         assert facts(client, "r")["attempts.correct"] == [None, True]
         assert_same(client)
