@@ -14,7 +14,7 @@ from thinkmeter.schema.store.statement import statement
 PIECE: Final = 100_000
 """How many requests are made at once: two or three seconds, and half a gigabyte or a little more."""
 STRETCH: Final = 1_000_000
-"""About how many calls the requests of a run have at most, where those of a day have no more: they are sorted in memory."""
+"""How many calls are asked for at once, of whole days, one at least: their requests are sorted in memory."""
 BUDGET_S: Final = 1.0
 """How long a run works on older requests, so that what is new need not wait for them."""
 NOTHING: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
