@@ -11,8 +11,8 @@ from clickhouse_connect.driver.client import Client
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
 
-PIECE: Final = 100_000
-"""How many requests are made at once: two or three seconds, and half a gigabyte or a little more."""
+PIECE: Final = 75_000
+"""How many requests are made at once: two or three seconds, and half a gigabyte."""
 STRETCH: Final = 1_000_000
 """How many calls are asked for at once, of whole days, one at least: their requests are sorted in memory."""
 BUDGET_S: Final = 1.0
