@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.metrics.test_request_facts import DAY_S, NOW, History, same
+from tests.metrics.test_request_facts import DAY_S, MODELS, NOW, History, same
 from tests.schema.rows import insert, label, price, select, span
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
@@ -115,13 +115,15 @@ def corrected(client: Client, chance: random.Random, history: History) -> int:
     """Correct rates of past calls: cells answer on, but where the rates are no more the same ones; how many do."""
     sql = "SELECT step, time, first_call_ns, last_call_ns, fixed_keys, price_keys FROM rollup_coverage WHERE priced"
     before = {(row["step"], row["time"]): row for row in select(client, sql)}
-    known = history.correction()
+    [keys] = select(
+        client, "SELECT " + ", ".join(f"cityHash64('acme', '{name}', 'standard') AS `{name}`" for name in MODELS)
+    )
+    in_use = {key for row in before.values() for key in set(row["price_keys"]) - set(row["fixed_keys"])}
+    known = history.correction([name for name, key in keys.items() if key in in_use])
     if known is None:
         return 0
     model, middle = known
-    [(key,)] = client.query(
-        "SELECT cityHash64('acme', {model:String}, 'standard')", parameters={"model": model}
-    ).result_rows
+    key = keys[model]
     cut_ns = None if middle is None else int(middle.timestamp()) * 10**9
     wanted = {
         place
