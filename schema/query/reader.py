@@ -46,6 +46,9 @@ from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS
 COVERAGE_S: Final = 2.0
 """How long it is taken for known which stretches have cells: the questions of a page come together."""
 
+COUNTED: Final = "(SELECT key, count() AS requests FROM population GROUP BY key)"
+"""Of `runaways`, what rollups count."""
+
 Order = Literal["time", "thinking_tokens", "cost_usd"]
 
 
@@ -320,6 +323,8 @@ class Reader:
     ) -> tuple[str, dict[str, Any]]:
         """The query of a metric, by rollups where they have what it asks for; or `told` of its rows, named `cells`."""
         facts = settings.has_facts(filters, names, metric.source, metric.sql)
+        if facts and metric.name == "runaways":
+            return self._runaways(metric, filters, names, settings)
         counted = metric
         if facts and metric.name == "forecast":  # of each day it is what `cost` counts
             key = ", ".join(f"c.key.{place}" for place in range(2, len(names) + 2))
@@ -332,6 +337,19 @@ class Reader:
             names, told = names[1:], ""
         sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         return told.replace("FROM cells", f"FROM (\n{sql}\n)") or sql, values
+
+    def _runaways(
+        self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings
+    ) -> tuple[str, dict[str, Any]]:
+        """The query of `runaways` from facts; how many requests there are beside them is what `accuracy` counts."""
+        sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=True)
+        beside = METRICS["accuracy"]
+        covered = self._covered(beside, filters, names, settings)
+        if covered:
+            told = "SELECT key, sum(requests) AS requests FROM cells GROUP BY key"
+            counted, more = rolled(beside, filters, names, settings.timezone, covered, told)
+            sql, values = sql.replace(COUNTED, f"(\n{counted}\n)"), more | values
+        return sql, values
 
     def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings) -> Covered | None:
         """Which parts of a window rollups answer; None where they answer nothing of it."""
