@@ -167,9 +167,13 @@ def rolled(
     columns = (*outline.cells, *([outline.distinct] if outline.distinct else []))
     key = _key(names, timezone, "")
     none = f", 0 AS {outline.distinct}" if outline.distinct else ""
+    # Joined here already, by what the key is made of: rows are grouped by a tuple in twice the time.
+    apart = ", ".join(dict.fromkeys((*_key_parts(names, timezone, ""), *outline.groups)))
+    said = (name if name in outline.groups else f"sum(c.{name}) AS {name}" for name in outline.cells)
     parts = [
-        f"SELECT {key} AS key, {', '.join(outline.cells)}{none}\nFROM {metric.name}_cells\nWHERE "
+        f"SELECT {key} AS key, {', '.join(said)}{none}\nFROM {metric.name}_cells AS c\nWHERE "
         + " AND ".join([_USED, *conditions])
+        + f"\nGROUP BY {apart}"
     ]
     if outline.distinct:
         parts.append(_distinct(outline, names, timezone, filters))
@@ -200,13 +204,16 @@ def _conditions(filters: Filters, of: str = "") -> tuple[list[str], dict[str, An
 
 
 def _key(names: Sequence[str], timezone: str, of: str) -> str:
-    parts = [
+    return f"tuple({', '.join(_key_parts(names, timezone, of)) or repr('')})"
+
+
+def _key_parts(names: Sequence[str], timezone: str, of: str) -> list[str]:
+    return [
         compiled_expression(stretch(literal_column(f"{of}quarter"), name, timezone))
         if step_s(name)
         else f"{of if name in PLACES else ''}{name}"
         for name in names
     ]
-    return f"tuple({', '.join(parts) or repr('')})"
 
 
 def _distinct(outline: Outline, names: Sequence[str], timezone: str, filters: Filters) -> str:

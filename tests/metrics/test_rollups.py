@@ -291,8 +291,8 @@ def test_what_is_reckoned_from_rollups_is_what_facts_say(database: StoreAddress,
             assert {**row.detail, **_VAGUE} == {**same_row.detail, **_VAGUE}
         # a runaway is a row of its own, and stands beside all requests of its group
         alert = {"rule": "runaway", "key": "r7", "state": "firing", "request_id": "r7", "task": "mail", "time": NOW}
-        began = OLD - dt.timedelta(hours=7 * 7)
-        insert(client, "alert_events", [{"project": "default", **alert, "began": began, "value": 9.0, "threshold": 5.0}])
+        alert |= {"project": "default", "began": OLD - dt.timedelta(hours=7 * 7), "value": 9.0, "threshold": 5.0}
+        insert(client, "alert_events", [alert])
         for by in ("task", "model", "day"):
             one, other = (
                 reader.report("runaways", since=window.since, until=window.until, by=by).rows
