@@ -88,12 +88,12 @@ def _rising(share: Column, mass: Column) -> list[Column]:
     upper = np.triu(np.ones((bins, bins), bool))[:, :, None]
     spread = np.where(upper, masses[None, 1:] - masses[:-1, None], 1.0)
     means = (sums[None, 1:] - sums[:-1, None]) / spread
-    least = np.broadcast_to(np.where(upper, np.inf, -np.inf), means.shape)
+    least = np.where(upper, np.inf, -np.inf) * np.ones(means.shape)
     fits = []
     for last in range(bins):
         # of the means from each bin on, the least of those that end between another one and the last
         ended = slice(last + 1)
-        least = np.minimum(least, means[:, last, None])
+        least[ended, ended] = np.minimum(least[ended, ended], means[ended, last, None])
         fits.append(least[ended, ended].max(axis=0).T)
     return fits
 
