@@ -18,10 +18,11 @@ from thinkmeter.collector.pipeline import (
     existing,
     faster_planning,
     insertion_into,
+    insertion_past_views,
     objects,
-    without_evaluations,
 )
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
+from thinkmeter.collector.record import sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
 from thinkmeter.schema import attributes as a
@@ -60,6 +61,8 @@ NATIVE_INSERT: Final[Settings] = {
 }
 DECODED_BYTES: Final = 8 * 1024 * 1024
 """About so many bytes of bodies are decoded at a time: fewer cost time, more cost memory."""
+PIECE_BYTES: Final = 64 * 1024
+"""Bytes that are sent at a time, about."""
 EVALUATION: Final = a.EVALUATION_EVENT.encode()
 """Without these bytes in it a segment holds no evaluations."""
 DURABLE: Final[Settings] = {
@@ -168,7 +171,7 @@ class Insertion:
         """
         if not self.native:
             self._insert_rows(client, signal, frames, token, settings)
-        elif sum(map(len, frames)) > SMALL_SEGMENT_BYTES:
+        elif sum(sizes(frames)) > SMALL_SEGMENT_BYTES:
             self.insert_natively(client, signal, frames, token, settings)
         else:
             try:
@@ -196,17 +199,38 @@ class Insertion:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        source = self._sources[signal]
-        if not any(EVALUATION in frame for frame in frames):
-            source = without_evaluations(source)
-        statement = insertion_into(source, signal, self._privacy).encode()
-        at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(map(len, frames))))
+        if any(EVALUATION in frame for frame in frames):
+            statement = insertion_into(self._sources[signal], signal, self._privacy)
+        else:
+            statement = insertion_past_views(TABLES[signal][0], signal, self._privacy)
+        self._insert_bodies(client, signal, statement, frames, token, settings)
+
+    def insert_past_views(
+        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, table: str
+    ) -> None:
+        """Insert what is no evaluation in frames into a table like the signal's own.
+
+        Raises:
+            PermanentError: the store cannot decode them; nothing of them was stored.
+            RetryableError: anything else that kept the store from taking them.
+        """
+        statement = insertion_past_views(table, signal, self._privacy)
+        self._insert_bodies(client, signal, statement, frames, token, None)
+
+    def _insert_bodies(
+        self,
+        client: Client,
+        signal: Signal,
+        statement: str,
+        frames: Sequence[bytes],
+        token: str,
+        settings: Settings | None,
+    ) -> None:
+        at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
         with _told("the store does not take a segment"):
             client.raw_insert(
                 "",
-                # The statement goes before the bodies, being too long for the address of a request, and piece by
-                # piece, so that nothing is copied. A request that is repeated begins at the beginning again.
-                insert_block=cast(Any, [statement, *map(delimited, frames)]),
+                insert_block=cast(Any, RequestBody(statement, frames)),
                 settings={
                     **self._settings,
                     **_schema(signal, by_text="format_schema_source" in self._settings),
@@ -236,6 +260,37 @@ class Insertion:
                         column_oriented=True,
                         settings={**EVERY_INSERT, **(settings or {}), "insert_deduplication_token": token},
                     )
+
+
+class RequestBody:
+    """The body of the request of an insert, piece by piece; one that is repeated begins at the beginning again.
+
+    The statement goes before the bodies of OTLP, being too long for the address of a request.
+    """
+
+    def __init__(self, statement: str, frames: Sequence[bytes]) -> None:
+        """Keep both; frames are gone through when the request is sent."""
+        self._statement = statement.encode()
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """In pieces, none so small that sending it costs more than what is in it, none so large as to be copied whole.
+
+        Raises:
+            OSError: a frame cannot be read.
+        """
+        small: list[bytes | memoryview] = [self._statement]
+        size = len(self._statement)
+        for body in map(delimited, self._frames):
+            if len(body) < PIECE_BYTES:
+                small.append(body)
+                size += len(body)
+            if size >= PIECE_BYTES or len(body) >= PIECE_BYTES:
+                yield b"".join(small)
+                small, size = [], 0
+            if len(body) >= PIECE_BYTES:
+                yield from (body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES))
+        yield b"".join(small)
 
 
 def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> Insertion:
@@ -317,6 +372,11 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             trial = Insertion({signal: next(iter(made))}, settings, types, privacy=privacy)
             trial.insert_natively(client, signal, sample(signal), prefix)
             if found := difference(client, signal, targets, privacy):
+                return found
+            table, target = next(iter(targets.items()))
+            client.command(f"TRUNCATE TABLE {target}")
+            trial.insert_past_views(client, signal, sample(signal), prefix, target)
+            if found := difference(client, signal, {table: target}, privacy):
                 return found
     except (PermanentError, RetryableError, ClickHouseError) as error:
         if _is_passing(error.__cause__ or error):

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from thinkmeter.collector.sql import all_of
+
 EARLIEST_NANO: Final = 946_684_800 * 10**9
 """2000-01-01: a time before it is no time."""
 AHEAD_NS: Final = 86_400 * 10**9
@@ -10,7 +12,7 @@ AHEAD_NS: Final = 86_400 * 10**9
 
 def is_time(nano: str) -> str:
     """Whether that is a time."""
-    return f"({nano} >= {EARLIEST_NANO} AND {nano} <= received_nano + {AHEAD_NS})"
+    return all_of(f"{nano} >= {EARLIEST_NANO}", f"{nano} <= received_nano + {AHEAD_NS}")
 
 
 def first_time(*nanos: str) -> str:

@@ -21,10 +21,15 @@ FASTER_PLANNING: Final[Settings] = {
     # them on a thousand spans; without these two it takes a fifth.
     "query_plan_enable_optimizations": 0,
     "optimize_and_compare_chain": 0,
+    # compiled, they take as long to run, and longer to plan
+    "compile_expressions": 0,
 }
 """Left out where a server does not know them."""
 
 PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for signal in Signal}
+
+_PLAIN: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
+"""What makes the rows of the signal's own table."""
 
 
 def objects(
@@ -36,8 +41,7 @@ def objects(
 ) -> dict[str, str]:
     """Tables and views of a signal: name -> statement that makes it, first the table that rows go into.
 
-    What holds no evaluations may go into `without_evaluations` of that table, past the views of verdicts and labels,
-    which would be planned for nothing.
+    What holds no evaluations goes past them, straight into its table.
 
     Args:
         signal: what the segments carry.
@@ -47,45 +51,42 @@ def objects(
         privacy: what of the content is kept; it is part of the definitions.
     """
     row = view.SPAN_ROW if signal is Signal.TRACES else view.RECORD_ROW
-    said, spans, log_records = (partial(made, privacy=privacy) for made in (view.said, view.spans, view.log_records))
-    definition = [row, rows_of(signal, privacy), said(""), spans(""), log_records("")]
+    table, plain = TABLES[signal][0], partial(_PLAIN[signal], privacy=privacy)
+    definition = [row, insertion_past_views(table, signal, privacy)]
     definition += [evaluations.verdicts("", signal), evaluations.labels("", signal)]
     hashed = "\n".join([depends_on, PROTO[signal].read_text(), *definition])
     source = f"{prefix}otlp_{signal}_{hashlib.sha256(hashed.encode()).hexdigest()[:12]}"
-    plain, heard = without_evaluations(source), f"{source}_said"
-    target = {table: (targets or {}).get(table, table) for table in TABLES[signal]}
-    tables = {source: f"({row}) ENGINE = Null", plain: f"({row}) ENGINE = Null"}
     views = {
-        f"{source}_passed": (plain, f"SELECT * FROM {source}"),
-        f"{source}_verdicts": (target["verdicts"], evaluations.verdicts(source, signal)),
-        f"{source}_labels": (target["labels"], evaluations.labels(source, signal)),
+        table: plain(source),
+        "verdicts": evaluations.verdicts(source, signal),
+        "labels": evaluations.labels(source, signal),
     }
-    if signal is Signal.TRACES:
-        tables[heard] = f"ENGINE = Null AS {said(plain)}"
-        views[f"{source}_hearing"] = (heard, said(plain))
-        views[f"{source}_meaning"] = (target["spans"], spans(heard))
-    else:
-        views[f"{source}_log_records"] = (target["log_records"], log_records(plain))
     return {
-        **{name: f"CREATE TABLE IF NOT EXISTS {name} {definition}" for name, definition in tables.items()},
+        source: f"CREATE TABLE IF NOT EXISTS {source} ({row}) ENGINE = Null",
         **{
-            name: f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} TO {to} AS {select}"
-            for name, (to, select) in views.items()
+            f"{source}_{name}": f"CREATE MATERIALIZED VIEW IF NOT EXISTS {source}_{name}"
+            f" TO {(targets or {}).get(name, name)} AS {select}"
+            for name, select in views.items()
         },
     }
 
 
-def without_evaluations(source: str) -> str:
-    """The table for rows among which there are no evaluations, by the name of the one for all rows."""
-    return f"{source}_0"
+def insertion_into(source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT) -> str:
+    """The statement behind which bodies follow, each behind its length; their rows go on through the views."""
+    return f"INSERT INTO {source} {_rows(signal, privacy)} FORMAT Protobuf\n"
 
 
-def insertion_into(table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT) -> str:
-    """The statement behind which bodies follow, each behind its length."""
-    return f"INSERT INTO {table} {rows_of(signal, privacy)} FORMAT Protobuf\n"
+def insertion_past_views(table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT) -> str:
+    """The same for bodies without evaluations, whose rows go straight into `spans` or `log_records`.
+
+    It is planned once, while views are at their start and again for their rows; and of all rows only those of the
+    table are in memory at once, while views take all that lies between.
+    """
+    select = _PLAIN[signal](f"({_rows(signal, privacy)})", privacy)
+    return f"INSERT INTO {table} ({', '.join(view.columns(signal))}) {select} FORMAT Protobuf\n"
 
 
-def rows_of(signal: Signal, privacy: Privacy) -> str:
+def _rows(signal: Signal, privacy: Privacy) -> str:
     """The SELECT of rows of what an insert brings."""
     if signal is Signal.TRACES:
         return view.span_rows(f"input({quoted(wire.traces_structure())})", privacy)

@@ -8,6 +8,7 @@ consoles are not documented; their columns are known by name, and `names` says w
 import csv
 import datetime as dt
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -87,16 +88,19 @@ def _page(path: Path, page: Any) -> Iterator[Billed]:
     for bucket in buckets:
         try:
             day = _day(bucket.get("starting_at") or bucket["start_time"])
-            results = bucket["results"]
-        except (AttributeError, KeyError, TypeError, ValueError):
+            results = [*bucket["results"]]
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):
             raise ThinkmeterError(f"{path}: an entry of `data` is no stretch of time with `results`") from None
         for result in results:
-            reader = _reader(result)
+            reader = _reader(result) if isinstance(result, Mapping) else None
             if reader is None:
                 raise ThinkmeterError(
                     f"{path}: a result of {day} is neither usage nor cost of OpenAI or Anthropic: {str(result)[:120]}"
                 )
-            yield reader(day, result)
+            try:
+                yield reader(day, result)
+            except ValueError as error:
+                raise ThinkmeterError(f"{path}: a result of {day}: {error}") from None
 
 
 def _reader(result: Mapping[str, Any]) -> Callable[[dt.date, Mapping[str, Any]], Billed] | None:
@@ -115,12 +119,12 @@ def _openai_usage(day: dt.date, result: Mapping[str, Any]) -> Billed:
     return Billed(
         day,
         "openai",
-        result.get("model") or "",
-        calls=result.get("num_model_requests"),
-        input_tokens=result.get("input_tokens"),
-        cache_read_tokens=result.get("input_cached_tokens"),
-        cache_write_tokens=result.get("input_cache_write_tokens"),
-        output_tokens=result.get("output_tokens"),
+        str(result.get("model") or ""),
+        calls=_count(result, "num_model_requests"),
+        input_tokens=_count(result, "input_tokens"),
+        cache_read_tokens=_count(result, "input_cached_tokens"),
+        cache_write_tokens=_count(result, "input_cache_write_tokens"),
+        output_tokens=_count(result, "output_tokens"),
         batch=bool(result.get("batch")),
     )
 
@@ -128,29 +132,69 @@ def _openai_usage(day: dt.date, result: Mapping[str, Any]) -> Billed:
 def _openai_cost(day: dt.date, result: Mapping[str, Any]) -> Billed:
     """A cost: grouped by line item, its name begins with the model ("gpt-5-mini-2025-08-07, cached input")."""
     model = str(result.get("line_item") or "").partition(", ")[0]
-    return Billed(day, "openai", model, usd=float(result["amount"]["value"]))
+    amount = result.get("amount")
+    return Billed(day, "openai", model, usd=_usd(amount.get("value") if isinstance(amount, Mapping) else amount))
 
 
 def _anthropic_usage(day: dt.date, result: Mapping[str, Any]) -> Billed:
-    written = result.get("cache_creation") or {}
-    write = (written.get("ephemeral_5m_input_tokens") or 0) + (written.get("ephemeral_1h_input_tokens") or 0)
-    read = result.get("cache_read_input_tokens") or 0
+    written = result.get("cache_creation")
+    parts = written if isinstance(written, Mapping) else {}
+    ephemeral = [_count(parts, f"ephemeral_{ttl}_input_tokens") or 0 for ttl in ("5m", "1h")]
+    write, read = sum(ephemeral), _count(result, "cache_read_input_tokens") or 0
     return Billed(
         day,
         "anthropic",
-        result.get("model") or "",
-        input_tokens=(result["uncached_input_tokens"] or 0) + read + write,
+        str(result.get("model") or ""),
+        input_tokens=(_count(result, "uncached_input_tokens") or 0) + read + write,
         cache_read_tokens=read,
         cache_write_tokens=write,
-        output_tokens=result.get("output_tokens"),
+        output_tokens=_count(result, "output_tokens"),
         batch=result.get("service_tier") == "batch",
     )
 
 
 def _anthropic_cost(day: dt.date, result: Mapping[str, Any]) -> Billed:
-    model = result.get("model") or (result.get("cost_type") if result.get("cost_type") != "tokens" else "") or ""
+    model = str(result.get("model") or (result.get("cost_type") if result.get("cost_type") != "tokens" else "") or "")
     batch = result.get("service_tier") == "batch"
-    return Billed(day, "anthropic", model, usd=float(result["amount"]) / CENTS, batch=batch)
+    return Billed(day, "anthropic", model, usd=_usd(result["amount"]) / CENTS, batch=batch)
+
+
+def _count(told: Mapping[str, Any], name: str) -> int | None:
+    """A count by that name; None: it is not told.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = told.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise ValueError(f"{name} is no count: {value!r}")
+
+
+def _usd(value: object) -> float:
+    """An amount, also one written as text.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError(f"amount is no number: {value!r}")
+    return _number("amount", str(value))
+
+
+def _number(name: str, text: str) -> float:
+    """A finite number, dollars and thousands as consoles write them.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        number = float(text.replace("$", "", 1).replace(",", ""))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is no number: {text!r}")
+    return number
 
 
 def _table(path: Path, text: str, provider: str | None, names: Mapping[str, str]) -> Iterator[Billed]:
@@ -169,33 +213,54 @@ def _table(path: Path, text: str, provider: str | None, names: Mapping[str, str]
     if whose is None:
         raise ThinkmeterError(f"{path} does not tell whose export it is: --provider openai, or anthropic")
     for row in reader:
-        found = {ours: (row.get(theirs) or "").strip() for ours, theirs in meant.items() if theirs}
+        found = {ours: (theirs, (row.get(theirs) or "").strip()) for ours, theirs in meant.items() if theirs}
         try:
-            yield _billed(whose, found, is_line_item=meant["model"] == "line_item")
+            yield _billed(whose, found)
         except ValueError as error:
             raise ThinkmeterError(f"{path}:{reader.line_num}: {error}") from None
 
 
-def _billed(provider: str, found: Mapping[str, str], *, is_line_item: bool) -> Billed:
+def _billed(provider: str, found: Mapping[str, tuple[str, str]]) -> Billed:
+    """One row: what its columns mean -> the column's own name, and what stands there."""
+
+    def number(name: str) -> float | None:
+        column, text = found.get(name, ("", ""))
+        return _number(column, text) if text else None
+
     def whole(name: str) -> int | None:
-        return int(float(found[name])) if found.get(name) else None
+        value = number(name)
+        if value is not None and (value < 0 or not value.is_integer()):
+            raise ValueError(f"{found[name][0]} is no count: {found[name][1]!r}")
+        return None if value is None else int(value)
 
     writes = [whole("cache_write_5m_tokens"), whole("cache_write_1h_tokens"), whole("cache_write_tokens")]
     write = sum(part for part in writes if part is not None) if any(part is not None for part in writes) else None
     read, fresh = whole("cache_read_tokens"), whole("fresh_input_tokens")
-    model = found.get("model", "")
+    column, model = found.get("model", ("", ""))
     return Billed(
-        _day(found["day"]),
+        _day_in(*found["day"]),
         provider,
-        model.partition(", ")[0] if is_line_item else model,
+        model.partition(", ")[0] if column == "line_item" else model,
         calls=whole("calls"),
         input_tokens=whole("input_tokens") if fresh is None else fresh + (read or 0) + (write or 0),
         cache_read_tokens=read,
         cache_write_tokens=write,
         output_tokens=whole("output_tokens"),
-        usd=float(found["usd"].lstrip("$").replace(",", "")) if found.get("usd") else None,
-        batch=found.get("batch", "").lower() in ("true", "1", "batch"),
+        usd=number("usd"),
+        batch=found.get("batch", ("", ""))[1].lower() in ("true", "1", "batch"),
     )
+
+
+def _day_in(column: str, text: str) -> dt.date:
+    """The day that stands in that column.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return _day(text)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"{column} is no day: {text!r}") from None
 
 
 def _day(value: object) -> dt.date:

@@ -1,18 +1,84 @@
 """The file format of the spool: records that check themselves, so that any prefix of a file can be trusted."""
 
 import dataclasses
+import errno
 import struct
 import time
 import uuid
-import zlib
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import NamedTuple, overload
+
+from isal import isal_zlib
 
 from thinkmeter.collector.segment import Signal
 
 HEADER = struct.Struct("<8sIII")
 """Marker of the file, bytes of the frame, items in it, CRC-32 of the two numbers and the frame."""
 NUMBERS = struct.Struct("<II")
+BUFFER_BYTES = 256 * 1024
+
+
+class Place(NamedTuple):
+    """Where a frame lies in a file, in bytes."""
+
+    offset: int
+    size: int
+
+
+class Frames(Sequence[bytes]):
+    """Frames of a file that will not change, read anew whenever they are asked for, one after the other.
+
+    A segment is larger than whatever else is in memory, and is looked through, sent, and perhaps sent again.
+    """
+
+    def __init__(self, path: Path, places: Sequence[Place]) -> None:
+        """Name the file and the places."""
+        self._path = path
+        self._places = places
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each."""
+        return [place.size for place in self._places]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Frames": ...
+    def __getitem__(self, index: int | slice) -> "bytes | Frames":
+        """One, or those of a stretch, which are not read yet.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        if isinstance(index, slice):
+            return Frames(self._path, self._places[index])
+        return next(iter(Frames(self._path, [self._places[index]])))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All of them.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        with BufferedReader(FileIO(self._path), BUFFER_BYTES) as file:
+            for offset, size in self._places:
+                file.seek(offset)
+                frame = file.read(size)
+                if len(frame) != size:
+                    raise OSError(errno.EIO, "the file became shorter", str(self._path))
+                yield frame
+
+
+def sizes(frames: Sequence[bytes]) -> list[int]:
+    """Bytes of each frame."""
+    return frames.sizes if isinstance(frames, Frames) else list(map(len, frames))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,23 +116,33 @@ def record(file_marker: bytes, frame: bytes, items: int) -> bytes:
     return HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
 
 
-def read_whole(file: BinaryIO, size: int, file_marker: bytes) -> Contents | None:
-    """All records of a file that is nothing but whole records, none of it in memory twice; None if it is not."""
-    frames: list[bytes] = []
+def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
+    """All records of a file that is nothing but whole records, whose frames stay on the disk; None if it is not.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    places: list[Place] = []
     items: list[int] = []
-    left = size
-    while left:
-        data = file.read(min(HEADER.size, left))
-        if len(data) < HEADER.size or not data.startswith(file_marker):
-            return None
-        _, length, count, checksum = HEADER.unpack(data)
-        left -= HEADER.size + length
-        frame = file.read(length) if left >= 0 else b""
-        if len(frame) != length or checksum != _checksum(frame, length, count):
-            return None
-        frames.append(frame)
-        items.append(count)
-    return Contents(frames, items, [])
+    buffer = bytearray()
+    offset = 0
+    with BufferedReader(FileIO(path), BUFFER_BYTES) as file:
+        while offset < size:
+            data = file.read(HEADER.size)
+            if len(data) < HEADER.size or not data.startswith(file_marker):
+                return None
+            _, length, count, checksum = HEADER.unpack(data)
+            start, offset = offset + HEADER.size, offset + HEADER.size + length
+            if offset > size:
+                return None
+            if len(buffer) < length:
+                buffer = bytearray(length)  # one for all: fresh memory for each costs more than reading
+            with memoryview(buffer)[:length] as frame:
+                if file.readinto(frame) != length or checksum != _checksum(frame, length, count):
+                    return None
+            places.append(Place(start, length))
+            items.append(count)
+    return Contents(Frames(path, places), items, [])
 
 
 def read_records(data: bytes, file_marker: bytes) -> Contents:
@@ -100,5 +176,5 @@ def _read_one(data: bytes, position: int) -> tuple[bytes, int] | None:
     return frame, items
 
 
-def _checksum(frame: bytes, length: int, items: int) -> int:
-    return zlib.crc32(frame, zlib.crc32(NUMBERS.pack(length, items)))
+def _checksum(frame: bytes | memoryview, length: int, items: int) -> int:
+    return isal_zlib.crc32(frame, isal_zlib.crc32(NUMBERS.pack(length, items)))

@@ -32,9 +32,10 @@ log = logging.getLogger(__name__)
 
 WORKERS = 2
 """Threads that read bodies: the work holds Python's lock, so more would only hold more memory."""
-M_MMAP_THRESHOLD = -3
-"""glibc's number of the option."""
-LARGE_BLOCK_BYTES = 1024 * 1024
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""glibc's numbers of the options."""
+LARGE_BLOCK_BYTES = 4 * 1024 * 1024
+KEPT_FREE_BYTES = 32 * 1024 * 1024
 ABANDON_S = 10.0
 """A writer that is in the middle of something ends with it; one that waits for a store ends at once."""
 
@@ -110,7 +111,7 @@ class Collector:
             # What is loaded by now stays; the collector of cycles need not walk through it for every large request.
             gc.collect()
             gc.freeze()
-            _give_back_large_blocks()
+            _keep_memory_flat()
             self._running = started.pop_all()
         log.info(
             "OTLP/HTTP on port %d, OTLP/gRPC on port %d",
@@ -165,10 +166,13 @@ class Collector:
             writer.stop(ABANDON_S)
 
 
-def _give_back_large_blocks() -> None:
-    """Let memory of requests and segments go back to the system once it is free.
+def _keep_memory_flat() -> None:
+    """Let memory of large requests go back to the system once it is free, and keep that of ordinary ones for the next.
 
-    glibc does so with large blocks at first, and keeps ever larger ones the more it sees of them.
+    glibc gives large blocks back at first, and keeps ever larger ones the more it sees of them. To give back all that
+    an ordinary request took, and to take it anew for the next one, is half of the work that a request makes.
     """
     with contextlib.suppress(AttributeError, OSError):  # another C library has its own ways
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES)

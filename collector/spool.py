@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 FULL_RETRY_S = 10.0
 LARGE_BYTES = 16 * 1024 * 1024
 """A segment that has grown to this is worth an insert, however young it is."""
-PAUSE_AGES, GAP_AGES = 2.0, 0.1
+PAUSE_AGES, GAP_AGES = 0.5, 0.1
 """After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
 COMPLAINT_INTERVAL_S = 60.0
 

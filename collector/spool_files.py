@@ -45,10 +45,9 @@ class Segment:
             OSError: the disk fails.
         """
         own = marker(self.segment_id)
+        if contents := read_whole(self.path, self.size, own):
+            return contents
         with self.path.open("rb") as file:
-            if contents := read_whole(file, self.size, own):
-                return contents
-            file.seek(0)
             return read_records(file.read(self.size), own)
 
 

@@ -32,7 +32,21 @@ def same(*columns: str) -> dict[str, str]:
     return {column: column for column in columns}
 
 
-def layered(table: str, columns: Collection[str], layers: Sequence[Layer], kept: Collection[str] = ()) -> str:
+def all_of(*conditions: str) -> str:
+    """Whether all of these hold; NULL if one is NULL.
+
+    AND has the store look for comparisons with constants that contradict one another. For each it walks through all
+    subqueries below, which is most of the planning of many layers.
+    """
+    return _folded("bitAnd", conditions)
+
+
+def any_of(*conditions: str) -> str:
+    """Whether one of these holds; NULL if one is NULL. Why not OR: see `all_of`."""
+    return _folded("bitOr", conditions)
+
+
+def layered(table: str, columns: Collection[str], layers: Sequence[Layer]) -> str:
     """A SELECT of the columns of the last layer; each layer stands on those before it, the first on a table.
 
     A layer is a subquery, because the store writes an alias out wherever another expression of its SELECT uses it:
@@ -40,10 +54,9 @@ def layered(table: str, columns: Collection[str], layers: Sequence[Layer], kept:
     those around it need and no more.
 
     Args:
-        table: the table's name.
+        table: the table's name, or a subquery.
         columns: the table's columns.
         layers: a column may use those of earlier layers, and those of its own layer that do no such thing.
-        kept: columns of the table and of earlier layers that are selected as well.
 
     Raises:
         ValueError: a chain of columns within a layer.
@@ -56,7 +69,7 @@ def layered(table: str, columns: Collection[str], layers: Sequence[Layer], kept:
         for column in changed:
             if chain := used[column] & linked - {column}:
                 raise ValueError(f"{column} uses {', '.join(sorted(chain))}, which use columns of the same layer")
-        later = {word for following in words[place + 1 :] for own in following.values() for word in own} | set(kept)
+        later = {word for following in words[place + 1 :] for own in following.values() for word in own}
         passed = {column: column for column in sorted(available & later - layer.keys())}
         select = f"SELECT\n  {selected({**passed, **layer})}\nFROM {source}"
         available = {*passed, *layer}
@@ -64,9 +77,11 @@ def layered(table: str, columns: Collection[str], layers: Sequence[Layer], kept:
     return select
 
 
-def used(layers: Iterable[Layer]) -> set[str]:
-    """Whatever the layers name: columns, functions, variables."""
-    return {word for layer in layers for expression in layer.values() for word in _words(expression)}
+def _folded(function: str, conditions: Sequence[str]) -> str:
+    *first, folded = conditions
+    for condition in reversed(first):
+        folded = f"{function}({condition}, {folded})"
+    return folded
 
 
 def _words(expression: str) -> set[str]:

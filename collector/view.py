@@ -1,15 +1,10 @@
 """ClickHouse's SQL of the decoding, made from the table of dialects.
 
-In steps, since planning one query over all of it would cost the store more than running it: planning grows with the
-square of how deep subqueries lie in one another, and with how nested the types are that they carry.
-
-    bodies of spans -> span rows (names and texts of attributes) -> spans as they say it -> spans
-                                                                 -> verdicts, labels
+    bodies of spans -> span rows (names and texts of attributes) -> spans, verdicts, labels
     bodies of logs -> record rows -> log_records, verdicts, labels
 
-The first step is part of every insert, so that bodies are decoded and taken apart a few at a time; each other one is
-a view. What lies between is a table that keeps nothing (engine Null). Each function here returns one SELECT over a
-table of that name. `reference` says the same in Python.
+Each function here returns one SELECT over a table of that name, or a subquery. `pipeline` puts them together.
+`reference` says the same in Python.
 """
 
 import re
@@ -21,7 +16,8 @@ from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.evaluations import event_name
 from thinkmeter.collector.instants import first_time, instant, is_time
 from thinkmeter.collector.privacy import CONTENT, CONTENT_NAMES, NOTHING_KEPT, THINKING, Privacy
-from thinkmeter.collector.sql import Layer, layered, listed, quoted, same, selected, used
+from thinkmeter.collector.segment import Signal
+from thinkmeter.collector.sql import Layer, all_of, layered, listed, quoted, same, selected
 from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, text, texts
 from thinkmeter.schema import attributes as a
 
@@ -78,20 +74,28 @@ SELECT project, received_nano, resource_attributes, scope_name,
 FROM ({_unnested(bodies, "records", "r", privacy)})"""
 
 
-def said(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Rows of spans -> what each says in its own dialect, and what is needed of the rows behind that."""
-    first, second = _span_layers(privacy)
-    return layered(rows, _columns(SPAN_ROW), first, _passed_on(first, second))
-
-
-def spans(said: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """What spans say -> the table `spans`, without the content that is not kept."""
-    first, second = _span_layers(privacy)
-    return layered(said, _passed_on(first, second), second)
+def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
+    """Rows of spans -> the table `spans`, without the content that is not kept."""
+    return layered(rows, _columns(SPAN_ROW), _span_layers(privacy))
 
 
 def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
     """Rows of log records -> the table `log_records`, without the content that is not kept."""
+    return f"""
+SELECT
+  {selected(_record_columns(privacy))}
+FROM {rows} AS r"""
+
+
+def columns(signal: Signal) -> list[str]:
+    """Columns of `spans` or `log_records` in the order in which those SELECTs give them."""
+    return list(_span_columns() if signal is Signal.TRACES else _record_columns(NOTHING_KEPT))
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def _record_columns(privacy: Privacy) -> dict[str, str]:
     flat = privacy.flat_sql("texts")
     stays = privacy.stays_sql("key", "value", "flat")
     if privacy.looks_into:
@@ -100,7 +104,7 @@ def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
         kept = f"arrayMap(key -> {stays}, keys)"
     carries = privacy.carries_sql(event_name())
     body_stays = privacy.stays_whole_sql(f"{flat} OR {privacy.part_sql('r.body')}")
-    columns = {
+    return {
         **same("project", "trace_id", "span_id", "scope_name", "resource_attributes"),
         "body": f"if({carries} AND NOT ({body_stays}), '', r.body)",
         "received": instant("received_nano"),
@@ -115,17 +119,9 @@ def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
         "content_hash": "halfMD5(toJSONString(arrayConcat([trace_id, span_id, own_event_name, toString(severity_code),"
         " severity_text, r.body, scope_name], keys, texts)))",
     }
-    return f"""
-SELECT
-  {selected(columns)}
-FROM {rows} AS r"""
 
 
-# --- the parts ------------------------------------------------------------------------------------
-
-
-def _span_layers(privacy: Privacy) -> tuple[list[Layer], list[Layer]]:
-    """The layers of `said` and those of `spans`, about half of the planning each."""
+def _span_layers(privacy: Privacy) -> list[Layer]:
     exception = "indexOf(event_names, 'exception')"
     first_chunk = [f"event_nanos[indexOf(event_names, {quoted(event)})]" for event in f.FIRST_CHUNK_EVENTS]
     around = {
@@ -138,18 +134,12 @@ def _span_layers(privacy: Privacy) -> tuple[list[Layer], list[Layer]]:
         "event_keeps": _event_keeps(privacy),
         "odd": f"substring(concat({', '.join(_oddities())}), 2)",
     }
-    told, found, *layers, counted = expressions.meaning()
-    first = [*expressions.reading(), told, found]
-    first[0] = {**first[0], "start_is_time": is_time("start_nano"), "end_is_time": is_time("end_nano")}
+    *layers, counted = expressions.meaning()
+    first, *rest = expressions.reading()
+    first = {**first, "start_is_time": is_time("start_nano"), "end_is_time": is_time("end_nano")}
     if privacy.looks_into:
-        first[0] = {**first[0], "flat": privacy.flat_sql("texts")}
-    return first, [*layers, {**counted, **around}, _span_columns()]
-
-
-def _passed_on(first: Sequence[Layer], second: Sequence[Layer]) -> list[str]:
-    """Columns of the rows and of the first layers that the second ones use."""
-    made = {column for layer in first for column in layer}
-    return sorted(made.union(_columns(SPAN_ROW)) & used(second))
+        first["flat"] = privacy.flat_sql("texts")
+    return [first, *rest, *layers, {**counted, **around}, _span_columns()]
 
 
 def _span_columns() -> dict[str, str]:
@@ -167,7 +157,10 @@ def _span_columns() -> dict[str, str]:
         **same("scope_name", "scope_version", "resource_attributes", "event_names"),
         **{column: f"said_{column}" for column in (*said, "user_id", "session_id", "usage_raw")},
         # what an agent or a tool sums up over its calls is no call's
-        **{column: f"if(is_inference AND {count} >= 0, toInt64({count}), NULL)" for column, count in counts.items()},
+        **{
+            column: f"if({all_of('is_inference', f'{count} >= 0')}, toInt64({count}), NULL)"
+            for column, count in counts.items()
+        },
         **_resource_columns(),
         "received": instant("received_nano"),
         "kind": _enumerated("kind_code", SPAN_KINDS),
@@ -196,7 +189,7 @@ def _span_columns() -> dict[str, str]:
         "finish_reason": "meant_finish_reason",
         "error_type": "multiIf(said_error_type != '', said_error_type, status_code != 2, '',"
         f" exception_type != '', exception_type, {quoted(NO_ERROR_TYPE)})",
-        "sampling_probability": "multiIf(said_sampling_probability > 0 AND said_sampling_probability <= 1,"
+        "sampling_probability": f"multiIf({all_of('said_sampling_probability > 0', 'said_sampling_probability <= 1')},"
         f" said_sampling_probability, dropped != '', nullIf({KEPT_SHARE}, 0), NULL)",
         "attributes": f"mapFromArrays({_marked('arrayFilter((key, keep) -> keep, keys, keeps)', quoted(f.ODD))},"
         f" {_marked('arrayFilter((value, keep) -> keep, texts, keeps)', 'odd')})",
@@ -239,7 +232,7 @@ def _oddities() -> list[str]:
     conditions = {
         "count": "odd_count",
         "duplicate": "odd_repeat",
-        "time": "NOT start_is_time OR (end_nano != 0 AND NOT end_is_time)",
+        "time": f"NOT start_is_time OR {all_of('end_nano != 0', 'NOT end_is_time')}",
         "duration": "start_is_time AND end_is_time AND end_nano < start_nano",
     }
     return [f"if({condition}, {quoted(',' + kind)}, '')" for kind, condition in conditions.items()]

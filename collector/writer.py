@@ -14,7 +14,7 @@ from thinkmeter.collector.lane import Lane, Stopped
 from thinkmeter.collector.merges import Merges
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.quarantine import Quarantine
-from thinkmeter.collector.record import Contents
+from thinkmeter.collector.record import Contents, sizes
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.spool_files import Segment
@@ -26,7 +26,7 @@ from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
-WHOLE_BYTES: Final = 24 * 1024 * 1024
+WHOLE_BYTES: Final = 32 * 1024 * 1024
 """Up to this size a segment is one insert. A larger one is two, side by side: an insert keeps one core busy, and so
 little of it is planning then that it may be done twice."""
 
@@ -188,7 +188,7 @@ class Writer:
 
 def _middle(frames: Sequence[bytes]) -> int:
     """Before which frame a segment is cut in two of about equal size; 0 for one that stays whole."""
-    ends = list(accumulate(map(len, frames)))
+    ends = list(accumulate(sizes(frames)))
     if ends[-1] <= WHOLE_BYTES or len(frames) == 1:
         return 0
     return max(1, sum(end <= ends[-1] / 2 for end in ends))

@@ -276,7 +276,9 @@ WHOLE_ATTEMPTS: Final = _like(
     first_correct Nullable(Bool)
     first_label_probability Nullable(Float64)
     lowest_right_tier Nullable(UInt8)
+    cost_usd_squared Float64
     request_cost_usd Float64
+    request_cost_usd_squared Float64
     request_cost_unknown_calls UInt64
     request_output_tokens Nullable(Int64)
     unthinking_correct Nullable(Bool)

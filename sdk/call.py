@@ -177,13 +177,16 @@ class Call:
             return
         self._ended = True
         found: dict[str, AttributeValue] = {}
+        later: Callable[[dict[str, AttributeValue]], None] | None = None
         try:
             if self._span.is_recording():
                 self._describe(error, found)
+                if self._thinking.shown:
+                    later = self._thinking.describe
         except Exception as fault:  # noqa: BLE001 (see above)
             FAULTS.add("describing a call", fault)
         try:
-            finish(self._span, found, failed=names.ERROR_TYPE in found)
+            finish(self._span, found, failed=names.ERROR_TYPE in found, later=later)
         except Exception as fault:  # noqa: BLE001 (see above)
             FAULTS.add("ending a call", fault)
 
@@ -201,9 +204,6 @@ class Call:
             found[names.RESPONSE_MODEL] = reply.model
         if reply.conversation is not None:
             found[names.CONVERSATION_ID] = reply.conversation
-        ratio = self._thinking.reflection_ratio
-        if ratio is not None:
-            found[names.REFLECTION_RATIO] = ratio
         if self.stopped and not reply.complete:
             found[names.RESPONSE_FINISH_REASONS] = (guard.STOPPED,)
         elif reply.finish_reasons:

@@ -12,7 +12,11 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, Tracer
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
+from thinkmeter.sdk.health import contained
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.sdk.trace import SpanProcessor
 
 _UNSET: Final = Status(StatusCode.UNSET)
@@ -21,6 +25,30 @@ _FAILED: Final = Status(StatusCode.ERROR)
 
 class Full(Span):
     """A span of the OpenTelemetry SDK, which lets nobody but its tracers make a `Span` itself."""
+
+
+class Late(ReadableSpan):
+    """An ended span, some of whose attributes are reckoned when somebody reads them: by the exporter's thread, mostly.
+
+    They are added once more where two threads read them first, and are the same then.
+    """
+
+    later: "Callable[[dict[str, AttributeValue]], None] | None" = None
+    """Adds those attributes; None: they are there."""
+
+    @property  # a field of the inherited class, which its methods and others' code read
+    def _attributes(self) -> dict[str, AttributeValue]:
+        """All of them."""
+        later = self.later
+        if later is not None:
+            with contained("adding attributes"):
+                later(self._known)
+            self.later = None
+        return self._known
+
+    @_attributes.setter
+    def _attributes(self, attributes: dict[str, AttributeValue]) -> None:
+        self._known = attributes
 
 
 class Lean(Span):
@@ -57,8 +85,17 @@ class Lean(Span):
         # Re-entrant: the garbage collector may end an abandoned stream's span in the middle of any line.
         self._changing = threading.RLock()
 
-    def finish(self, found: dict[str, AttributeValue], failed: bool, end_ns: int) -> bool:
-        """Add attributes, which are valid, and end; False: nothing was done, since the full span is wanted for that."""
+    def finish(
+        self,
+        found: dict[str, AttributeValue],
+        failed: bool,
+        end_ns: int,
+        later: "Callable[[dict[str, AttributeValue]], None] | None" = None,
+    ) -> bool:
+        """Add attributes, which are valid, and end; False: nothing was done, since the full span is wanted for that.
+
+        `later` adds one more when it is first wanted, from any thread and once or twice.
+        """
         tracer = self._tracer
         processor: Any = tracer.span_processor
         limit = tracer._span_limits.max_span_attributes
@@ -67,13 +104,13 @@ class Lean(Span):
             if (
                 self._full is not None
                 or self._done is not None
-                or (limit is not None and len(attributes) + len(found) > limit)
+                or (limit is not None and len(attributes) + len(found) + (later is not None) > limit)
                 or processor._span_processors is not self._processors
             ):
                 return False
             attributes.update(found)
             name, kind, start_ns, resource = self._about
-            self._done = done = ReadableSpan(
+            self._done = done = (Late if later else ReadableSpan)(
                 name,
                 self._context,
                 self._parent,
@@ -88,6 +125,8 @@ class Lean(Span):
                 end_ns,
                 tracer._instrumentation_scope,
             )
+        if isinstance(done, Late):
+            done.later = later
         processor.on_end(done)
         return True
 
@@ -103,7 +142,7 @@ class Lean(Span):
                     parent=self._parent,
                     sampler=tracer.sampler,
                     resource=resource,
-                    attributes=self._found,
+                    attributes=self._found if done is None else done.attributes,
                     span_processor=tracer.span_processor,
                     kind=kind,
                     instrumentation_info=tracer.instrumentation_info,

@@ -69,27 +69,29 @@ class Reflection:
             done = ends[-1].end() if ends else 0
             if len(text) - done > LONGEST:
                 done = len(text)
-            self._count(text[:done])
+            sentences, reflecting = self._count(text[:done])
+            self._sentences += sentences
+            self._reflecting += reflecting
             self._held, self._length = [text[done:]], len(text) - done
 
     def ratio(self) -> float | None:
-        """The share so far, 0..1; None: there was no sentence."""
-        self._count("".join(self._held))
-        self._held, self._length = [], 0
-        return self._reflecting / self._sentences if self._sentences else None
+        """The share so far, 0..1; None: there was no sentence. More may be read after it, and it may be asked again."""
+        sentences, reflecting = self._count("".join(self._held))
+        sentences += self._sentences
+        return (self._reflecting + reflecting) / sentences if sentences else None
 
-    def _count(self, text: str) -> None:
-        """Count the sentences of a text, none of which goes on behind it."""
+    def _count(self, text: str) -> tuple[int, int]:
+        """How many sentences a text has, none of which goes on behind it, and how many of them reflect."""
         text = text.lower()
         words = set(WORDS.findall(text))
         if not words:
-            return
+            return 0, 0
         if self._language is None:
             self._language = markers(_language_of(text[:SAMPLE], words if len(text) <= SAMPLE else None))
         sentences = [sentence for sentence in END.split(text) if WORD.search(sentence)]
-        self._sentences += len(sentences)
-        if self._language.mark(text, words):  # in most texts that do not reflect, none is found at once
-            self._reflecting += sum(map(self._language.mark, sentences))
+        if not self._language.mark(text, words):  # in most texts that do not reflect, none is found at once
+            return len(sentences), 0
+        return len(sentences), sum(map(self._language.mark, sentences))
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """The end of a span: what is known by then is written all at once, without the work that its values do not need."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
@@ -9,11 +9,23 @@ from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 
-def finish(span: Span, found: dict[str, AttributeValue], *, failed: bool = False, end_ns: int | None = None) -> None:
-    """Write attributes that are known to be valid (text, numbers, tuples of text) on a span, and end it, None: now."""
+def finish(
+    span: Span,
+    found: dict[str, AttributeValue],
+    *,
+    failed: bool = False,
+    end_ns: int | None = None,
+    later: Callable[[dict[str, AttributeValue]], None] | None = None,
+) -> None:
+    """Write attributes that are known to be valid (text, numbers, tuples of text) on a span, and end it, None: now.
+
+    `later` adds one more, which takes time: it is called when the span is read, where that can be waited for.
+    """
     lean = getattr(span, "finish", None)  # of `lean.Lean`, whose module is loaded with the OpenTelemetry SDK
-    if lean is not None and lean(found, failed, time.time_ns() if end_ns is None else end_ns):
+    if lean is not None and lean(found, failed, time.time_ns() if end_ns is None else end_ns, later):
         return
+    if later is not None:
+        later(found)
     if found:
         _put(span, found)
     if failed:

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.util.types import AttributeValue
+
+from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.asked import at, entry, members
 from thinkmeter.sdk.cohere import Cohere
 from thinkmeter.sdk.gemini import Gemini
@@ -55,10 +58,11 @@ class Thinking:
         """An estimate of the thinking shown so far."""
         return self._bytes // BYTES_PER_TOKEN
 
-    @property
-    def reflection_ratio(self) -> float | None:
-        """Share of its sentences that reflect, turn or conclude, 0..1; None: none was shown."""
-        return None if self._reflection is None else self._reflection.ratio()
+    def describe(self, found: dict[str, AttributeValue]) -> None:
+        """Add the share of its sentences that reflect, turn or conclude, 0..1, where there are any."""
+        ratio = None if self._reflection is None else self._reflection.ratio()
+        if ratio is not None:
+            found[names.REFLECTION_RATIO] = ratio
 
     def _add(self, shown: str) -> None:
         if self._reflection is None:

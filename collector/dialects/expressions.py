@@ -10,7 +10,7 @@ from typing import Final
 from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
-from thinkmeter.collector.sql import Layer, listed, mapped, quoted
+from thinkmeter.collector.sql import Layer, all_of, any_of, listed, mapped, quoted
 
 FIELDS: Final = (*f.TEXTS, *f.NUMBERS)
 FIRST_NUMBER: Final = len(f.TEXTS) + 1
@@ -19,6 +19,10 @@ NO_DIALECT: Final = 15
 """A span's dialect is its place in DIALECTS, or this."""
 FAILED: Final = 2
 """OTLP's code of the status of a span that failed."""
+IS_KNOWN: Final = all_of("number >= 0", "isFinite(number)")
+"""Whether a `number` is one."""
+MORE_IN_TOTAL: Final = ("input_count >= 0", "output_count >= 0", "total_count > input_count + output_count")
+"""Conditions under which the total says of more tokens than input and output do."""
 
 
 def reading() -> list[Layer]:
@@ -36,7 +40,8 @@ def reading() -> list[Layer]:
         {"dialect_number": f"multiIf(\n    {_claims()},\n    {NO_DIALECT})"},
         # what the dialect reads: 0xFFRRPPPPPPPP with P for the place in the span, so that the best sorts first
         {
-            "ranks": "arrayMap((code, value, place) -> if(bitTest(code, dialect_number) AND value != '',"
+            "ranks": "arrayMap((code, value, place) ->"
+            f" if({all_of('bitTest(code, dialect_number)', 'notEmpty(value)')},"
             " bitShiftLeft(toUInt64(bitShiftRight(code, 16)), 32) + place, 0), codes, texts, arrayEnumerate(keys))",
             "known_ranks": "arraySort(arrayFilter(rank -> rank != 0, ranks))",
             "known_texts": "arraySort((value, rank) -> rank, arrayFilter((value, rank) -> rank != 0, texts, ranks),"
@@ -46,7 +51,7 @@ def reading() -> list[Layer]:
         {
             "known_numbers": f"arrayMap((rank, value) -> if(bitShiftRight(rank, 40) >= {FIRST_NUMBER},"
             " toFloat64OrDefault(value, toFloat64(-1)), 0), known_ranks, known_texts)",
-            "fields": "arrayMap((rank, number) -> if(number >= 0 AND isFinite(number), bitShiftRight(rank, 40), 0),"
+            "fields": f"arrayMap((rank, number) -> if({IS_KNOWN}, bitShiftRight(rank, 40), 0),"
             " known_ranks, known_numbers)",
             "numbers": "arrayPushFront(known_numbers, -1)",
         },
@@ -62,6 +67,13 @@ def meaning() -> list[Layer]:
     kinds = {kind: span_class for kind, (span_class, _) in f.SPAN_KINDS.items()}
     implied = {kind: operation for kind, (_, operation) in f.SPAN_KINDS.items() if operation}
     counts = [field.removesuffix("_tokens") for field in f.USAGE]
+    says_entity = all_of("dialect_number = 0", "said_entity IN ('request', 'attempt')")
+    uncounted = all_of("field = 0", f"bitShiftRight(rank, 40) IN ({_counting()})")
+    hides_thinking = all_of("thinking_count < 0", f"meant_provider IN ({listed(f.HIDDEN_IN_TOTAL)})", *MORE_IN_TOTAL)
+    beside = all_of("said_api != 'responses'", _of_provider("thinking_outside"))
+    all_beside = all_of(
+        "thinking_count > 0", "cached > 0", "input_count + cached + output_count + thinking_count = total_count"
+    )
     return [
         {
             "usage_numbers": _usage_numbers(),
@@ -89,14 +101,14 @@ def meaning() -> list[Layer]:
             "class_of_operation": mapped("lower(meant_operation)", f.OPERATIONS),
             "meant_budget": count("budget_number"),
             # a count that is none differs from its number
-            "odd_count": f"arrayExists((rank, field) -> field = 0 AND bitShiftRight(rank, 40) IN ({_counting()}),"
-            f" known_ranks, fields) OR ({', '.join(f'{name}_number' for name in counts)})"
+            "odd_count": f"arrayExists((rank, field) -> {uncounted}, known_ranks, fields)"
+            f" OR ({', '.join(f'{name}_number' for name in counts)})"
             f" != ({', '.join(f'{name}_count' for name in counts)})",
             # places are the lower half: what is left of them tells names
             "odd_repeat": "length(known_ranks)"
             " != length(arrayCompact(arrayMap(rank -> bitShiftRight(rank, 32), known_ranks)))",
             "cached": "greatest(cache_read_count, 0) + greatest(cache_write_count, 0)",
-            "meant_class": "multiIf(dialect_number = 0 AND said_entity IN ('request', 'attempt'), said_entity,"
+            "meant_class": f"multiIf({says_entity}, said_entity,"
             f" dialect_number = {NO_DIALECT}, 'other', {_silent()}, 'other', class_of_kind != '', class_of_kind,"
             " class_of_operation != '', class_of_operation, said_tool != '', 'tool',"
             f" (said_request_model != '' OR said_response_model != '') AND NOT ({_says_operation()}), 'inference',"
@@ -104,23 +116,21 @@ def meaning() -> list[Layer]:
             # how the counts add up to the total: 0 not at all, 1 all inside, 2 thinking outside, 3 the cache, 4 both
             "shape": "multiIf(input_count < 0 OR output_count < 0 OR total_count < 0, 0,"
             " input_count + output_count = total_count, 1,"
-            " thinking_count > 0 AND input_count + output_count + thinking_count = total_count, 2,"
-            " cached > 0 AND input_count + cached + output_count = total_count, 3,"
-            " thinking_count > 0 AND cached > 0"
-            " AND input_count + cached + output_count + thinking_count = total_count, 4, 0)",
-            "hidden_thinking": f"if(thinking_count < 0 AND meant_provider IN ({listed(f.HIDDEN_IN_TOTAL)})"
-            " AND input_count >= 0 AND output_count >= 0 AND total_count > input_count + output_count,"
-            " total_count - input_count - output_count, -1)",
-            "hidden_cache": f"cached = 0 AND ({_of_provider('cache_in_total')})"
-            " AND input_count >= 0 AND output_count >= 0 AND total_count > input_count + output_count",
-            "thinking_off": "lower(meant_effort) = 'none' OR meant_budget = 0 OR lower(meant_switch) = 'disabled'",
+            f" {all_of('thinking_count > 0', 'input_count + output_count + thinking_count = total_count')}, 2,"
+            f" {all_of('cached > 0', 'input_count + cached + output_count = total_count')}, 3,"
+            f" {all_beside}, 4, 0)",
+            "hidden_thinking": f"if({hides_thinking}, total_count - input_count - output_count, -1)",
+            "hidden_cache": all_of("cached = 0", _of_provider("cache_in_total"), *MORE_IN_TOTAL),
+            "thinking_off": any_of(
+                "lower(meant_effort) = 'none'", "meant_budget = 0", "lower(meant_switch) = 'disabled'"
+            ),
         },
         {
             "thinking_outside": "if(shape = 0,"
-            " if(output_within >= 0, thinking_within < 0 AND thinking_beside > 0,"
-            f" said_api != 'responses' AND ({_of_provider('thinking_outside')})), shape IN (2, 4))",
+            f" if(output_within >= 0, {all_of('thinking_within < 0', 'thinking_beside > 0')},"
+            f" {beside}), shape IN (2, 4))",
             "cache_outside": "if(shape IN (0, 1),"
-            " if(input_within >= 0, cache_read_within < 0 AND cache_write_within < 0,"
+            f" if(input_within >= 0, {all_of('cache_read_within < 0', 'cache_write_within < 0')},"
             f" {_of_provider('cache_outside')}), shape IN (3, 4))",
             "thinking": "multiIf(thinking_count >= 0, thinking_count, hidden_thinking >= 0, hidden_thinking,"
             " thinking_off, 0, -1)",
@@ -143,7 +153,7 @@ def kept(stays: str, content: str) -> str:
         content: pattern of names that are content.
     """
     # of the names in the table it is known beforehand
-    unasked = f"code != 0 AND code NOT IN ({_listed_content(content)})"
+    unasked = all_of("code != 0", f"code NOT IN ({_listed_content(content)})")
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
     has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
     return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({unasked} OR ({stays})), codes, keys, texts)"
@@ -167,12 +177,12 @@ def count(number: str) -> str:
 
 def is_count(number: str) -> str:
     """Whether a number that is not negative is a count."""
-    return f"{number} <= {f.MOST_TOKENS} AND {number} = floor({number})"
+    return all_of(f"{number} <= {f.MOST_TOKENS}", f"{number} = floor({number})")
 
 
 def whole(number: str, least: int) -> str:
     """A whole number from `least` on, or NULL."""
-    return f"if({number} >= {least} AND {is_count(number)}, toUInt32({number}), NULL)"
+    return f"if({all_of(f'{number} >= {least}', is_count(number))}, toUInt32({number}), NULL)"
 
 
 def _listed_content(content: str) -> str:
@@ -226,7 +236,7 @@ def _counting() -> str:
 def _silent() -> str:
     """Whether the span is of a kind that is no call where it neither counts nor fails."""
     silent = _of_dialect("lower(meant_operation)", "silent")
-    return f"input_count < 0 AND output_count < 0 AND status_code != {FAILED} AND {silent}"
+    return all_of("input_count < 0", "output_count < 0", f"status_code != {FAILED}", silent)
 
 
 def _of_provider(which: str) -> str:
@@ -245,12 +255,14 @@ def _of_dialect(value: str, which: str) -> str:
 
 def _parameter(field: str) -> str:
     found = ", ".join(_json_text("said_parameters", listed(path)) for path in f.PARAMETERS[field])
-    return f"if(said_{field} != '' OR said_parameters = '', said_{field}, arrayFirst(value -> value != '', [{found}]))"
+    told = any_of(f"said_{field} != ''", "said_parameters = ''")
+    return f"if({told}, said_{field}, arrayFirst(value -> value != '', [{found}]))"
 
 
 def _parameter_number(field: str) -> str:
     found = _documented_number("parameters", f.PARAMETERS[field])
-    return f"if(said_{field} >= 0 OR said_parameters = '', said_{field}, {found})"
+    told = any_of(f"said_{field} >= 0", "said_parameters = ''")
+    return f"if({told}, said_{field}, {found})"
 
 
 def _documented_number(document: str, paths: f.Paths) -> str:
@@ -258,7 +270,7 @@ def _documented_number(document: str, paths: f.Paths) -> str:
     found = ", ".join(
         f"toFloat64OrDefault(JSONExtractRaw(said_{document}, {listed(path)}), toFloat64(-1))" for path in paths
     )
-    first = f"ifNull(arrayFirstOrNull(number -> number >= 0 AND isFinite(number), [{found}]), -1)"
+    first = f"ifNull(arrayFirstOrNull(number -> {IS_KNOWN}, [{found}]), -1)"
     return f"if(said_{document} = '', -1, {first})"
 
 
@@ -279,7 +291,7 @@ def _usage_found() -> str:
     """The numbers that the document of counts has, in the order of `_counted`; -1 for none."""
     slices = list(_counted().values())
     firsts, lengths = (", ".join(str(one[place]) for one in slices) for place in (0, 1))
-    number = "arrayFirstOrNull(number -> number >= 0 AND isFinite(number), arraySlice(usage_numbers, first, length))"
+    number = f"arrayFirstOrNull(number -> {IS_KNOWN}, arraySlice(usage_numbers, first, length))"
     found = f"arrayMap((first, length) -> ifNull({number}, -1), [{firsts}], [{lengths}])"
     return f"if(empty(usage_numbers), [{', '.join('-1.' for _ in slices)}], {found})"
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -68,8 +69,7 @@ def refresh_rollups(
                 waiting[_time(quarter.begin // DAY_S * DAY_S * _NS)] -= 1
         days = [day for day, _, whole, _ in some if whole and not waiting[day]]
         if days:
-            _sum_up(client, days, some[0][-1])
-            made += len(days)
+            made += _sum_up(client, days, some[0][-1])
         if over():
             break
     _clear(client, kept_s)
@@ -92,13 +92,14 @@ class _Quarter:
     first_call_ns: int
     last_call_ns: int
     price_keys: Sequence[int]
+    fixed_keys: Sequence[int]
     books: int
 
 
 def _pieces(client: Client, begins: Sequence[int], size: int) -> Iterator[list[_Quarter]]:
     """Quarters whose requests have all settled, as many at once as is soon done."""
     piece: list[_Quarter] = []
-    for row in client.query(_sql("rollups_quarters"), parameters={"quarters": list(begins)}).result_rows:
+    for row in client.query(_with_books("rollups_quarters"), parameters={"quarters": list(begins)}).result_rows:
         quarter = _Quarter(*row)
         if not quarter.settled:
             continue
@@ -115,29 +116,51 @@ def _make(client: Client, quarters: Sequence[_Quarter], build: int) -> None:
     full = [quarter for quarter in quarters if quarter.requests]
     if full:
         begins = [quarter.begin for quarter in full]
-        # all calls of these requests, and all times at which they began
-        first_ns = min(min(quarter.first_call_ns for quarter in full), min(begins) * _NS)
-        last_ns = max(max(quarter.last_call_ns for quarter in full), (max(begins) + QUARTER_S) * _NS)
+        first_ns, last_ns = min(one.first_call_ns for one in full), max(one.last_call_ns for one in full)
         window = _time(first_ns), _time(last_ns) + dt.timedelta(seconds=1)
         for name in ROLLED:
             sql, values = building(METRICS[name], begins, window)
             client.command(sql, parameters={**values, "build": build})
         client.command(_sql("rollups_reach"), parameters={"quarters": begins, "build": build})
-    rows = [
-        [QUARTER_S, _time(one.begin * _NS), build, one.first_call_ns, one.last_call_ns, one.price_keys, one.books]
-        for one in quarters
-    ]
-    names = ["step", "time", "build", "first_call_ns", "last_call_ns", "price_keys", "books"]
-    client.insert("rollup_stretches", rows, column_names=names)
+    _write_down(
+        client,
+        build,
+        [
+            [
+                QUARTER_S,
+                _time(one.begin * _NS),
+                one.first_call_ns,
+                one.last_call_ns,
+                one.price_keys,
+                one.fixed_keys,
+                one.books,
+            ]
+            for one in quarters
+        ],
+    )
 
 
-def _sum_up(client: Client, days: Sequence[dt.datetime], build: int) -> None:
-    """Sum up the quarters of days of which all are there."""
-    values = {"days": list(days), "build": build}
+def _sum_up(client: Client, days: Sequence[dt.datetime], build: int) -> int:
+    """Sum up the quarters of days of which all are there, unless prices change meanwhile, by which amounts are."""
+
+    def found() -> dict[dt.datetime, Sequence[Any]]:
+        rows = client.query(_with_books("rollups_day"), parameters={"days": list(days)}, tz_mode="aware").result_rows
+        return {day: rest for day, *rest in rows}
+
+    before = found()
+    values = {"days": list(before), "build": build}
     for name in ROLLED:
         client.command(summing(METRICS[name]), parameters=values)
-    for name in ("rollups_reach_day", "rollups_day"):
-        client.command(_sql(name).replace("{of_days}", OF_DAYS), parameters=values)
+    client.command(_sql("rollups_reach_day").replace("{of_days}", OF_DAYS), parameters=values)
+    after = found()
+    rows = [[DAY_S, day, *row[:-1]] for day, row in before.items() if after.get(day) == row]
+    _write_down(client, build, rows)
+    return len(rows)
+
+
+def _write_down(client: Client, build: int, rows: Sequence[Sequence[Any]]) -> None:
+    names = ["step", "time", "first_call_ns", "last_call_ns", "price_keys", "fixed_keys", "books", "build"]
+    client.insert("rollup_stretches", [[*row, build] for row in rows], column_names=names)
 
 
 def _clear(client: Client, kept_s: float) -> None:
@@ -155,6 +178,10 @@ _NOW: Final[dict[str, Any]] = {"lightweight_deletes_sync": 2, "allow_nondetermin
 
 def _time(since_1970_ns: int) -> dt.datetime:
     return _EPOCH + dt.timedelta(microseconds=since_1970_ns // 1_000)
+
+
+def _with_books(name: str) -> str:
+    return _sql(name).replace("{books}", re.sub(r"--.*", "", _sql("rollups_books")).strip())
 
 
 def _sql(name: str) -> str:

@@ -40,8 +40,11 @@ def _month(choice: Choice, selection: Selection) -> None:
         said += f"; over the budget: {row.detail['over_budget']}"
     if row.detail["estimated"]:
         said += f"; estimated from sampled traffic, {usd(row.detail['month_to_date_seen_usd'])} was seen this month"
+    if uncosted := row.detail["uncosted_calls"]:
+        said += f"; {uncosted:,} of {row.detail['calls']:,} calls in 90 days have no cost and are left out"
     st.markdown(wording.plain(said))
-    live.chart(report_charts.forecast(row, live.colours()), "forecast", f"Cost of {row.detail['month']}: {said}")
+    if row.detail["month_to_date_usd"] is not None:
+        live.chart(report_charts.forecast(row, live.colours()), "forecast", f"Cost of {row.detail['month']}: {said}")
 
 
 def _users(choice: Choice, selection: Selection) -> None:

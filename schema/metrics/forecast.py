@@ -35,7 +35,8 @@ def forecast(cells: Cells, _: Policy) -> Estimate:
     Returns:
         `n` is the number of whole days of history. Sampled traffic is weighed by 1 over the probability with which a
         call was kept, and `estimated` says so; `month_to_date_seen_usd` is what was seen of the month.
-        `insufficient_data` where the window does not hold the month so far or is too short to back-test.
+        `insufficient_data` where the window does not hold the month so far or is too short to back-test, and, without
+        any amount, where no call of the month has a cost.
     """
     today, share = dt.date.fromisoformat(str(cells["last_day"][0])), float(cells["last_day_share"][0])
     first, last = today.replace(day=1), today.replace(day=calendar.monthrange(today.year, today.month)[1])
@@ -44,17 +45,15 @@ def forecast(cells: Cells, _: Policy) -> Estimate:
     begin = max(dt.date.fromisoformat(str(cells["first_day"][0])), min(by_day) + dt.timedelta(days=1))
     days = max((today - begin).days, 0)
     history = np.array([by_day.get(begin + dt.timedelta(days=n), 0.0) for n in range(days)])
-    so_far = sum(usd for day, usd in by_day.items() if first <= day <= today)
     horizon = (last - today).days + 1
     budget = float(cells["budget_usd"].max())
+    month = cells.where(np.array([first <= dt.date.fromisoformat(str(day)) <= today for day in cells["day"]]))
+    so_far, seen = month.total("usd"), month.total("seen_usd")
+    untold = seen == 0 and month.count("uncosted_calls") > 0  # unknown is not $0
     detail: dict[str, Any] = {
         "month": f"{today:%Y-%m}",
-        "month_to_date_usd": so_far,
-        "month_to_date_seen_usd": sum(
-            float(usd)
-            for day, usd in zip(cells["day"], cells["seen_usd"], strict=True)
-            if first <= dt.date.fromisoformat(str(day)) <= today
-        ),
+        "month_to_date_usd": None if untold else so_far,
+        "month_to_date_seen_usd": None if untold else seen,
         "estimated": cells.count("sampled_calls") > 0,
         "days_left": horizon - share,
         "history_days": days,
@@ -62,6 +61,8 @@ def forecast(cells: Cells, _: Policy) -> Estimate:
         "uncosted_calls": cells.count("uncosted_calls"),
         "budget_usd": budget if budget >= 0 else None,
     }
+    if untold:
+        return Estimate.insufficient(days, "no call of the month has a cost", detail)
     if dt.date.fromisoformat(str(cells["first_day"][0])) > first:
         return Estimate.insufficient(days, f"the window begins after {first.isoformat()}, as the month did", detail)
     if days < MIN_HISTORY_DAYS:

@@ -17,9 +17,9 @@ SELECT key, task, settled, weight, ifNull(tier, 0) AS at_tier,
   if(is_final, least(if(first_label_probability > 0, first_label_probability, 1), own_probability), 1) AS probability,
   toInt8(ifNull(correct, -1)) AS is_correct,
   count() AS attempts, countIf(cost_unknown_calls = 0) AS costed_attempts,
-  sumIf(cost_usd, cost_unknown_calls = 0) AS attempt_usd, sumIf(cost_usd * cost_usd, cost_unknown_calls = 0) AS attempt_usd_squared,
+  sumIf(cost_usd, cost_unknown_calls = 0) AS attempt_usd, sumIf(cost_usd_squared, cost_unknown_calls = 0) AS attempt_usd_squared,
   countIf(is_final AND request_cost_unknown_calls = 0) AS costed_requests,
   sumIf(request_cost_usd, is_final AND request_cost_unknown_calls = 0) AS request_usd,
-  sumIf(request_cost_usd * request_cost_usd, is_final AND request_cost_unknown_calls = 0) AS request_usd_squared
+  sumIf(request_cost_usd_squared, is_final AND request_cost_unknown_calls = 0) AS request_usd_squared
 FROM population
 GROUP BY key, task, settled, weight, at_tier, ends, entry, needed_tier, probability, is_correct, own_probability

@@ -24,7 +24,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import Source
-from thinkmeter.schema.query.facts import selected
+from thinkmeter.schema.query.facts import PART, selected
 from thinkmeter.schema.query.filters import ATTRIBUTE, COLUMNS, Filters
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import (
@@ -256,6 +256,8 @@ class _View:
             return func.toUnixTimestamp(func.toStartOfFifteenMinutes(self.begins))
         if name == "project":
             return self.table.c.project
+        if name == PART:  # of facts alone, and of none of their tables
+            return literal_column(f"{self.table.name}.{PART}")
         return self.column(name) if step_s(name) is None else stretch(self.time, name, timezone)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final, Self
 from sqlalchemy import literal_column
 
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
+from thinkmeter.schema.query.cell_amounts import RATES, current, folded, kept, parted, valued
+from thinkmeter.schema.query.facts import PART
 from thinkmeter.schema.query.filters import Filters
 from thinkmeter.schema.query.population import BUCKET, QUARTER, Quarters, asked, compiled_expression, step_s, stretch
 from thinkmeter.schema.tables import ROLLED
@@ -34,12 +36,14 @@ class Outline:
     Attributes:
         groups: columns that its rows are grouped by.
         sums: columns that add up over parts of a population.
+        amounts: those of them that are USD, which cells have by the rates that they are reckoned from.
         distinct: a count of different requests, which add up over requests only; '' where there is none.
         columns: all of them, in the query's order.
     """
 
     groups: tuple[str, ...]
     sums: tuple[str, ...]
+    amounts: tuple[str, ...]
     distinct: str
     columns: tuple[str, ...]
 
@@ -54,7 +58,8 @@ class Outline:
         distinct = [name for name, item in named.items() if item.startswith("uniqExact(project, request_id)")]
         groups = tuple(name for name in named if name in grouped and name != "key")
         sums = tuple(name for name in named if name not in (*grouped, *distinct))
-        return cls(groups, sums, "".join(distinct), tuple(name for name in named if name != "key"))
+        amounts = tuple(name for name in sums if re.search(r"_usd(_squared)?$", name))
+        return cls(groups, sums, amounts, "".join(distinct), tuple(name for name in named if name != "key"))
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -169,11 +174,11 @@ def rolled(
     none = f", 0 AS {outline.distinct}" if outline.distinct else ""
     # Joined here already, by what the key is made of: rows are grouped by a tuple in twice the time.
     apart = ", ".join(dict.fromkeys((*_key_parts(names, timezone, ""), *outline.groups)))
-    said = (name if name in outline.groups else f"sum(c.{name}) AS {name}" for name in outline.cells)
+    sums = {name: valued(name) if name in outline.amounts else f"c.{name}" for name in outline.sums}
+    said = (f"sum({sums[name]}) AS {name}" if name in sums else name for name in outline.cells)
     parts = [
-        f"SELECT {key} AS key, {', '.join(said)}{none}\nFROM {metric.name}_cells AS c\nWHERE "
-        + " AND ".join([_USED, *conditions])
-        + f"\nGROUP BY {apart}"
+        f"{RATES if outline.amounts else ''}SELECT {key} AS key, {', '.join(said)}{none}\n"
+        f"FROM {metric.name}_cells AS c\nWHERE {' AND '.join([_USED, *conditions])}\nGROUP BY {apart}"
     ]
     if outline.distinct:
         parts.append(_distinct(outline, names, timezone, filters))
@@ -239,33 +244,50 @@ def building(
         begins: the quarters, in seconds since 1970.
         window: in which all that it counts of their requests lies.
     """
-    names = (QUARTER, f"{BUCKET}{QUARTER_S}", "project", *PLACES)
+    outline = Outline.of(metric)
+    names = (QUARTER, f"{BUCKET}{QUARTER_S}", "project", *PLACES, *([PART] if outline.amounts else []))
     sql, values = asked(
         metric.source, Filters(*window, None), names, "UTC", metric.sql, facts=True, quarters=Quarters(begins)
     )
-    places = ", ".join(f"key.{position}" for position, _ in enumerate(PLACES, 4))
-    outline = Outline.of(metric)
-    return (
-        f"INSERT INTO {metric.name}_cells (step, time, build, {', '.join(_COLUMNS)}, {', '.join(outline.cells)})\n"
-        f"SELECT {QUARTER_S}, toDateTime(key.1, 'UTC'), {{build:UInt64}}, key.3, toDateTime(key.2, 'UTC'), {places}, "
-        f"{', '.join(outline.cells)}\nFROM (\n{sql}\n)",
-        values,
-    )
+    stretch = "toDateTime(key.1, 'UTC') AS time, key.3 AS project, toDateTime(key.2, 'UTC') AS quarter"
+    places = ", ".join(f"key.{position} AS {name}" for position, name in enumerate(PLACES, 4))
+    rows = f"SELECT {stretch}, {places}, {', '.join(outline.groups)}"
+    if outline.amounts:
+        rows += f", key.{len(names)} AS part, {parted(outline.sums, outline.amounts)}"
+    else:
+        rows += f", {', '.join(outline.sums)}"
+    return _insert(metric, QUARTER_S, f"{rows}\nFROM (\n{sql}\n)"), values
 
 
 _COLUMNS: Final = ("project", "quarter", *PLACES)
 
 
+def _insert(metric: Metric, step: int, rows: str) -> str:
+    """Cells of rows, of which those are folded together that are one cell's parts."""
+    outline = Outline.of(metric)
+    groups = ("time", *_COLUMNS, *outline.groups)
+    names = ", ".join(("step", "build", *groups, *outline.sums, *(["parts"] if outline.amounts else [])))
+    into = f"INSERT INTO {metric.name}_cells ({names})\nSELECT {step}, {{build:UInt64}}, {', '.join(groups)}, "
+    if not outline.amounts:
+        return f"{into}{', '.join(outline.sums)}\nFROM (\n{rows}\n)"
+    return (
+        f"{into}{folded(outline.sums, outline.amounts)}\n"
+        f"FROM (SELECT *, {kept(outline.amounts)} AS kept FROM (\n{rows}\n))\nGROUP BY {', '.join(groups)}"
+    )
+
+
 def summing(metric: Metric) -> str:
     """Cells of whole days from those of their quarters: a query to insert from, for `days` and `build`."""
     outline = Outline.of(metric)
-    places = ", ".join(("project", *PLACES, *outline.groups))
-    return (
-        f"INSERT INTO {metric.name}_cells (step, time, build, quarter, {places}, {', '.join(outline.sums)})\n"
-        f"SELECT {DAY_S}, toStartOfDay(c.time) AS day, {{build:UInt64}}, toStartOfDay(c.quarter), {places}, "
-        + ", ".join(f"sum({name})" for name in outline.sums)
-        + f"\nFROM {metric.name}_cells AS c\nWHERE {OF_DAYS}\nGROUP BY day, toStartOfDay(c.quarter), {places}"
-    )
+    columns = [f"c.{name} AS {name}" for name in ("project", *PLACES, *outline.groups)]
+    columns += [f"sum(c.{name}) AS {name}" for name in outline.sums]
+    cells, rates = f"SELECT * FROM {metric.name}_cells WHERE {OF_DAYS}", ""
+    if outline.amounts:
+        cells = f"SELECT * FROM (\n{cells}\n) ARRAY JOIN parts, {', '.join(outline.amounts)}"
+        columns.append(f"{current('c.parts', 'c.time')} AS part")
+        rates = RATES
+    rows = f"{rates}SELECT toStartOfDay(c.time) AS time, toStartOfDay(c.quarter) AS quarter, {', '.join(columns)}"
+    return _insert(metric, DAY_S, f"{rows}\nFROM (\n{cells}\n) AS c\nGROUP BY ALL")
 
 
 OF_DAYS: Final = f"""(step, time, build) IN (SELECT r.step, r.time, max(r.build) FROM rollup_stretches AS r

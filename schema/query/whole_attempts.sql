@@ -5,6 +5,7 @@ SELECT a.*,
   first_label.1 AS first_correct, first_label.2 AS first_label_probability,
   minIf(a.tier, a.correct = 1) OVER whole AS lowest_right_tier,
   sum(a.cost_usd) OVER whole AS request_cost_usd, sum(a.cost_unknown_calls) OVER whole AS request_cost_unknown_calls,
+  a.cost_usd * a.cost_usd AS cost_usd_squared, request_cost_usd * request_cost_usd AS request_cost_usd_squared,
   if(countIf(a.output_tokens IS NULL) OVER whole > 0, NULL, sum(a.output_tokens) OVER whole) AS request_output_tokens,
   -- of the labelled attempts the first that did not think, and the last that did; 0: there is none
   argMinIf(tuple(a.correct, a.label_sampling_probability), a.attempt, a.correct IS NOT NULL AND a.thinking_tokens = 0)

@@ -1,6 +1,7 @@
 """Spans per second from a sender's request to a row that can be queried, and what half of that takes.
 
-`python -m tests.benchmarks.ingest [SECONDS]`
+`python -m tests.benchmarks.ingest [SECONDS [STEADY_SECONDS [SPANS_PER_SECOND]]]`: the second number adds a steady load
+of so many seconds, at 60 % of the rate that came through or at a rate given.
 """
 
 import http.client
@@ -126,7 +127,7 @@ def peaks(*pids: int) -> Iterator[list[int]]:
         watching.join()
 
 
-def main(seconds: float = 10.0) -> None:
+def main(seconds: float = 10.0, steady_s: float = 0.0, steady_rate: float = 0.0) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedStore(Path(folder), port=0) as store:
         migrate(store.address)
@@ -153,6 +154,41 @@ def main(seconds: float = 10.0) -> None:
             )
             on_disk = "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND table = 'spans'"
             print(f"{float(str(client.command(on_disk))):.0f} bytes a span on disk")
+            if steady_s:
+                _steady(collector, store, client, senders, steady_s, steady_rate or 0.6 * rate)
+
+
+def _steady(
+    collector: Collector,
+    store: EmbeddedStore,
+    client: Client,
+    senders: multiprocessing.pool.Pool,
+    seconds: float,
+    rate: float,
+) -> None:
+    """How soon spans can be queried, and what memory is held, by quarters of a load that does not change."""
+    pause_s = BODY_SPANS * SENDERS / rate
+    cpu_s = _cpu_s(store.pid)
+    jobs = [(collector.http_port, seconds, 2 * SENDERS + seed, pause_s) for seed in range(SENDERS)]
+    waiting = senders.starmap_async(send, jobs)
+    for quarter in range(1, 5):
+        with peaks(os.getpid(), store.pid) as most:
+            fresh_s = probe(collector.http_port, client, seconds / 4)
+        parts = client.command("SELECT count() FROM system.parts WHERE active AND table = 'spans'")
+        print(
+            f"steady, quarter {quarter}: queryable {statistics.median(fresh_s):.2f} s later, p95"
+            f" {_quantile(fresh_s, 0.95):.2f} s, of {len(fresh_s)}; collector {most[0]} MB, store {most[1]} MB"
+            f" resident; {parts} parts"
+        )
+    sent = waiting.get()
+    acknowledged = sum(one.spans for one in sent)
+    answers_ms = [1000 * taken for one in sent for taken in one.answers_s]
+    own_s, store_s = (after - before for after, before in zip(_cpu_s(store.pid), cpu_s, strict=True))
+    print(
+        f"steady: {acknowledged / seconds:,.0f} of {rate:,.0f} spans/s acknowledged, p99"
+        f" {_quantile(answers_ms, 0.99):.1f} ms; CPU us/span: collector {own_s / acknowledged * 1e6:.1f},"
+        f" store {store_s / acknowledged * 1e6:.1f}, merges included"
+    )
 
 
 def _full(

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tests.sdk.cases import CASES, Case, Told
+from tests.sdk.cases import CASES, Case
+from tests.sdk.told import Told
 
 ROUNDS = 15
 CALLS = 60

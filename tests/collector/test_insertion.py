@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
-from thinkmeter.collector.insertion import SMALL_SEGMENT_BYTES, Insertion, install
+from thinkmeter.collector.insertion import PIECE_BYTES, SMALL_SEGMENT_BYTES, Insertion, RequestBody, install
 from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.quarantine import Quarantine
 from thinkmeter.collector.replay import Replay
-from thinkmeter.collector.segment import Signal, frame
+from thinkmeter.collector.segment import Signal, delimited, frame
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError, RetryableError
@@ -68,6 +70,17 @@ def emptied(module_client: Client) -> Client:
     for table in ("spans", "log_records", "verdicts", "labels"):
         module_client.command(f"TRUNCATE TABLE {table}")
     return module_client
+
+
+@given(st.lists(st.sampled_from([1, 100, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES + 1]), max_size=6))
+def test_a_request_is_the_statement_and_the_bodies_however_often_it_is_sent(lengths: list[int]) -> None:
+    frames = [frame(traces([span_of({"padding": "x" * length}, 1)]), "p", RECEIVED) for length in lengths]
+    request = RequestBody("INSERT", frames)
+    whole = b"INSERT" + b"".join(map(delimited, frames))
+    for _ in range(2):
+        pieces = list(request)
+        assert b"".join(pieces) == whole
+        assert max(map(len, pieces)) < 2 * PIECE_BYTES
 
 
 @pytest.mark.parametrize("sent", [body(3), big()], ids=["small", "large"])

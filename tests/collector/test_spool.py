@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.waiting import wait_for
-from thinkmeter.collector.record import HEADER, marker, new_segment_id, read_records, record
+from thinkmeter.collector.record import HEADER, marker, new_segment_id, read_records, read_whole, record, sizes
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
@@ -85,6 +85,46 @@ def test_a_record_of_another_file_is_none(records: list[tuple[bytes, int]]) -> N
     torn = record(other, planted + b"more", 1)[:-1]
     assert read_records(torn, other).frames == []
     assert read_records(record(other, planted, 1), other).frames == [planted]
+
+
+@given(frames, st.data())
+def test_a_whole_file_yields_its_frames_and_any_stretch_of_them(
+    tmp_path_factory: pytest.TempPathFactory, records: list[tuple[bytes, int]], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "whole"
+    path.write_bytes(written(records))
+    read = read_whole(path, path.stat().st_size, MARKER)
+    assert read is not None
+    whole = [frame for frame, _ in records]
+    assert (list(read.frames), list(read.items), sizes(read.frames)) == (
+        whole,
+        [items for _, items in records],
+        [len(frame) for frame in whole],
+    )
+    first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    assert list(read.frames[first:end]) == whole[first:end]
+    assert [read.frames[place] for place in range(first, end)] == whole[first:end]
+
+
+@given(frames.filter(bool), st.data())
+def test_a_file_with_a_changed_byte_is_not_whole(
+    tmp_path_factory: pytest.TempPathFactory, records: list[tuple[bytes, int]], data: st.DataObject
+) -> None:
+    changed = bytearray(written(records))
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+    path = tmp_path_factory.getbasetemp() / "changed"
+    path.write_bytes(changed)
+    assert read_whole(path, len(changed), MARKER) is None
+
+
+def test_a_file_that_becomes_shorter_under_its_reader_is_a_failure_of_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "shorter"
+    path.write_bytes(written([(b"one", 1), (b"two", 1)]))
+    read = read_whole(path, path.stat().st_size, MARKER)
+    assert read is not None
+    os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(OSError, match="became shorter"):
+        list(read.frames)
 
 
 def test_ids_of_segments_differ() -> None:

@@ -2,11 +2,14 @@
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.commandline import Run
 from tests.schema.rows import insert, price, span
@@ -24,7 +27,7 @@ def openai(*results: dict[str, Any]) -> dict[str, Any]:
     return {"object": "page", "data": [bucket], "has_more": False}
 
 
-def anthropic(*results: dict[str, Any]) -> dict[str, Any]:
+def anthropic(*results: Any) -> dict[str, Any]:
     ends = {"starting_at": "2026-11-01T00:00:00Z", "ending_at": "2026-11-02T00:00:00Z"}
     return {"data": [{**ends, "results": list(results)}], "has_more": False, "next_page": None}
 
@@ -102,14 +105,48 @@ def test_columns_of_other_names_are_said(tmp_path: Path) -> None:
         ('{"data": 1}', "no page of a usage or cost report"),
         ('{"data": [{"results": []}]}', "no stretch of time"),
         (json.dumps(openai({"object": "other"})), "neither usage nor cost"),
-        ("date,cost_usd,model_version\nx,1,m\n", ":2: Invalid isoformat string"),
+        (json.dumps(openai({**USAGE, "input_tokens": "1k"})), "2026-11-01: input_tokens is no count: '1k'"),
+        (json.dumps(openai({**COST, "amount": {"currency": "usd"}})), "2026-11-01: amount is no number: None"),
+        (json.dumps(anthropic({**CENTS, "amount": "NaN"})), "2026-11-01: amount is no number: 'NaN'"),
+        (json.dumps(anthropic("tokens")), "neither usage nor cost"),
+        ("date,cost_usd,model_version\nx,1,m\n", ":2: date is no day: 'x'"),
+        ("date,cost_usd,model_version\n2026-11-01,$1.2.3,m\n", ":2: cost_usd is no number: '$1.2.3'"),
+        (
+            "date,input_tokens,model_version\n2026-11-01,5,m\n2026-11-02,1e999,m\n",
+            ":3: input_tokens is no number: '1e999'",
+        ),
+        ("date,input_tokens,model_version\n2026-11-01,0.5,m\n", ":2: input_tokens is no count: '0.5'"),
     ],
 )
 def test_a_file_that_is_none_is_one_sentence(content: str, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "export"
     file.write_text(content)
-    with pytest.raises(ThinkmeterError, match=reason):
+    with pytest.raises(ThinkmeterError, match=re.escape(reason)):
         read_export(file)
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just([]), st.just({}))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([openai(USAGE), openai(COST), anthropic(MESSAGES), anthropic(CENTS)]), st.data())
+def test_whatever_stands_in_an_export_is_read_or_one_sentence(
+    tmp_path: Path, page: dict[str, Any], chance: st.DataObject
+) -> None:
+    page = json.loads(json.dumps(page))
+    [bucket] = page["data"]
+    for place in (bucket, bucket["results"][0]):
+        for name in chance.draw(st.sets(st.sampled_from(sorted(place)), max_size=1)):
+            place[name] = chance.draw(VALUES)
+    file = tmp_path / "export"
+    file.write_text(json.dumps(page))
+    read, told = list[Billed](), str(file)
+    try:
+        read = read_export(file)
+    except ThinkmeterError as error:
+        told = str(error)
+    assert told.startswith(str(file))
+    assert all(value is None or value >= 0 for one in read for value in one[3:8])
 
 
 def ours(**other: Any) -> Counted:

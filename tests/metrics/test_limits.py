@@ -16,6 +16,7 @@ from tests.schema.rows import START, Row, insert, price, span
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.limits import Budgets, Quotas
 from thinkmeter.schema.metrics.cells import Cells
+from thinkmeter.schema.metrics.estimate import State
 from thinkmeter.schema.metrics.forecast import forecast
 from thinkmeter.schema.policy import Policy
 from thinkmeter.schema.query import Reader
@@ -259,6 +260,17 @@ def test_a_short_history_has_no_forecast() -> None:
     assert estimate.detail["reason"] == "39 of 44 whole days of history, to try forecasts over 12 days"
     estimate = forecast(days([5.0] * 45, last=dt.date(2026, 10, 20), first=dt.date(2026, 9, 1)), Policy())
     assert (estimate.state, estimate.value, estimate.low, estimate.high) == ("ok", 155.0, 155.0, 155.0)
+
+
+def test_a_month_without_any_cost_is_unknown_and_not_free() -> None:
+    unknown = days([5.0] * 45 + [0.0] * 19, last=dt.date(2026, 10, 20), first=dt.date(2026, 8, 1))
+    estimate = forecast(unknown, Policy())
+    assert estimate.detail["month_to_date_usd"] == 0  # nothing was billed
+    unknown.columns["uncosted_calls"][-1] = 1
+    estimate = forecast(unknown, Policy())
+    assert (estimate.value, estimate.state) == (None, State.INSUFFICIENT_DATA)
+    assert estimate.detail["reason"] == "no call of the month has a cost"
+    assert (estimate.detail["month_to_date_usd"], estimate.detail["month_to_date_seen_usd"]) == (None, None)
 
 
 def test_the_band_holds_what_comes_as_often_as_it_says() -> None:

@@ -174,6 +174,36 @@ class History:
         book = self._chance.choice(books)
         insert(self._client, "prices", [price(model=model, recorded=recorded, **one) for one in book])
 
+    def correction(self) -> tuple[str, dt.datetime | None] | None:
+        """Other rates of one model, from an instant on or for all of history; which model, and the instant."""
+        found = select(
+            self._client, "SELECT * FROM prices WHERE recorded IN (SELECT max(recorded) FROM prices GROUP BY model)"
+        )
+        if not found:
+            return None
+        self._prices += 1
+        model = self._chance.choice(sorted({row["model"] for row in found}))
+        factors = {name: self._chance.choice((0.5, 3.0)) for name in found[0] if name.endswith("_per_mtok_usd")}
+        middle = self._chance.choice((None, NOW - dt.timedelta(days=2, hours=self._chance.randint(0, 60))))
+        book = []
+        for row in (row for row in found if row["model"] == model):
+            row["recorded"] = START + dt.timedelta(seconds=self._prices)
+            equal = row["thinking_per_mtok_usd"] == row["answer_per_mtok_usd"]
+            more = {
+                # with a remainder, so that none comes to cost what another does
+                name: None if row[name] is None else row[name] * factor + (0 if equal else len(name) / 1e4)
+                for name, factor in (
+                    {**factors, "answer_per_mtok_usd": 2.0, "thinking_per_mtok_usd": 2.0} if equal else factors
+                ).items()
+            }
+            begin = row["valid_from"].replace(tzinfo=dt.UTC)
+            if middle is not None and begin < middle < row["valid_until"].replace(tzinfo=dt.UTC):
+                book += [{**row, "valid_until": middle}, {**row, **more, "valid_from": middle}]
+            else:
+                book.append({**row, **(more if middle is None or begin >= middle else {})})
+        insert(self._client, "prices", book)
+        return model, middle
+
     def rules(self) -> None:
         """Other tiers, task classes, or verifiers that decide."""
         chance = self._chance

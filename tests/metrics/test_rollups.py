@@ -111,14 +111,50 @@ def check(client: Client, chance: random.Random, count: int) -> int:
     return used
 
 
-def run(client: Client, seed: int, steps: int, count: int) -> int:
-    """Any history, with questions in between, since readers must not see what is stale; how much rollups answered."""
+def corrected(client: Client, chance: random.Random, history: History) -> int:
+    """Correct rates of past calls: cells answer on, but where the rates are no more the same ones; how many do."""
+    sql = "SELECT step, time, first_call_ns, last_call_ns, fixed_keys, price_keys FROM rollup_coverage WHERE priced"
+    before = {(row["step"], row["time"]): row for row in select(client, sql)}
+    known = history.correction()
+    if known is None:
+        return 0
+    model, middle = known
+    [(key,)] = client.query(
+        "SELECT cityHash64('acme', {model:String}, 'standard')", parameters={"model": model}
+    ).result_rows
+    cut_ns = None if middle is None else int(middle.timestamp()) * 10**9
+    wanted = {
+        place
+        for place, row in before.items()
+        if key not in row["price_keys"]
+        or (
+            (key not in row["fixed_keys"] or (cut_ns is not None and row["last_call_ns"] < cut_ns))
+            and (cut_ns is None or not row["first_call_ns"] < cut_ns <= row["last_call_ns"])
+        )
+    }
+    after = {(row["step"], row["time"]): row for row in select(client, sql)}
+    assert after.keys() == wanted
+    answering = [place for place in wanted if place[0] == 900 and key in before[place]["price_keys"]]
+    everything = Filters(NOW - dt.timedelta(days=40), NOW + dt.timedelta(days=3), None)
+    for metric in chance.sample(sorted(AMOUNTS), 2):
+        assert assert_same(client, metric, everything, ("task",)) >= bool(answering)
+    return len(answering)
+
+
+def run(client: Client, seed: int, steps: int, count: int) -> tuple[int, int]:
+    """Any history, with questions in between, since readers must not see what is stale; how much rollups answered.
+
+    Returns:
+        How often stretches were read, and how many answered by prices that were corrected after they were made.
+    """
     for table in ("spans", "call_facts", "verdicts", "labels", "prices", "request_facts", "request_progress", *STATE):
         client.command(f"TRUNCATE TABLE {table}")
     apply_retention(client, RetentionSettings())
-    chance, used = random.Random(seed), 0
+    chance, used, repriced = random.Random(seed), 0, 0
     history = History(client, chance)
-    history.calls()
+    for _ in range(3):
+        history.calls()
+        history.prices()
     for _ in range(steps):
         history.anything()()
         settle_calls(client)
@@ -128,8 +164,14 @@ def run(client: Client, seed: int, steps: int, count: int) -> int:
         if chance.random() < 0.1:
             erase(client, "request", f"r{chance.randint(1, 12)}", project="default")
             refresh_requests(client, budget_s=None)
+        if chance.random() < 0.3:
+            repriced += corrected(client, chance, history)
         used += check(client, chance, 1)
     refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=0)
+    repriced += corrected(client, chance, history)
+    # what was summed up before and after is right together
+    refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=0)
+    repriced += corrected(client, chance, history)
     used += check(client, chance, count)
     if chance.random() < 0.3:
         cut = history.retention()
@@ -137,7 +179,7 @@ def run(client: Client, seed: int, steps: int, count: int) -> int:
             client.command(f"OPTIMIZE TABLE {table} FINAL")
         if not cut:
             used += check(client, chance, 2)
-    return used
+    return used, repriced
 
 
 # a history is not made smaller: each takes long, and its seed says all
@@ -150,14 +192,16 @@ def run(client: Client, seed: int, steps: int, count: int) -> int:
 )
 @given(seed=st.integers(0, 2**32))
 def test_rollups_say_what_facts_and_views_say_after_any_history(client: Client, seed: int) -> None:
-    assert run(client, seed, steps=2, count=3)
+    assert all(run(client, seed, steps=2, count=3))
 
 
 @pytest.mark.stress
 def test_rollups_say_what_facts_and_views_say_after_many_histories(client: Client) -> None:
     first = random.SystemRandom().randrange(2**32)
     print(f"seed {first}")
-    assert sum(run(client, seed, steps=6, count=4) for seed in range(first, first + 100))
+    done = [run(client, seed, steps=6, count=4) for seed in range(first, first + 100)]
+    assert sum(used for used, _ in done) > 1000
+    assert sum(repriced for _, repriced in done) > 1000
 
 
 def test_cells_have_the_columns_of_their_metrics(client: Client) -> None:
@@ -172,7 +216,8 @@ def test_cells_have_the_columns_of_their_metrics(client: Client) -> None:
             for column in found[f"{name}_cells"]
             if column not in ("step", "time", "build", "project", "quarter", *PLACES)
         ]
-        assert own == [column for column in outline.columns if column != outline.distinct]
+        parts = ["parts"] if outline.amounts else []
+        assert own == [*(column for column in outline.columns if column != outline.distinct), *parts]
 
 
 def test_a_stretch_is_read_only_while_nothing_came_to_its_requests(client: Client) -> None:
@@ -189,18 +234,22 @@ def test_a_stretch_is_read_only_while_nothing_came_to_its_requests(client: Clien
     assert refresh_rollups(client, rollups_from=0) == 2  # a quarter and its day
     assert refresh_rollups(client, rollups_from=0) == 0
     assert [used("ttr"), used("cost")] == [1, 1]
-    # other prices change amounts and nothing else
+    # rates are corrected: cells go on with those of now
     insert(client, "prices", [price(recorded=NOW, thinking_per_mtok_usd=9.0)])
-    assert [used("ttr"), used("cost")] == [1, 0]
-    assert refresh_rollups(client, rollups_from=0) == 2
     assert [used("ttr"), used("cost")] == [1, 1]
-    # and those of another time not even amounts
+    # and know of rates of another time
     later = {"recorded": NOW + dt.timedelta(seconds=1), "thinking_per_mtok_usd": 9.0}
     change = OLD + dt.timedelta(days=1)
     dearer = {"valid_from": change, "thinking_per_mtok_usd": 99.0}
     insert(client, "prices", [price(**later, valid_until=change), price(**{**later, **dearer})])
     assert [used("ttr"), used("cost")] == [1, 1]
     assert refresh_rollups(client, rollups_from=0) == 0
+    # rates for which calls would have to be told apart otherwise change amounts and nothing else
+    longer = {"recorded": NOW + dt.timedelta(seconds=2), "input_per_mtok_usd": 7.0, "above_input_tokens": 5}
+    insert(client, "prices", [price(recorded=NOW + dt.timedelta(seconds=2)), price(**longer)])
+    assert [used("ttr"), used("cost")] == [1, 0]
+    assert refresh_rollups(client, rollups_from=0) == 2
+    assert [used("ttr"), used("cost")] == [1, 1]
     insert(client, "labels", [label("a", True)])
     refresh_requests(client, budget_s=None)
     assert [used("ttr"), used("cpq")] == [0, 0]

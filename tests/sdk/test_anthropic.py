@@ -11,9 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 import thinkmeter
-from tests.sdk.cases import Told, messages_create, messages_events, messages_usage, messages_whole
 from tests.sdk.clients import AsyncRerouted, Rerouted, anthropic_client, async_anthropic_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_create, messages_events, messages_usage, messages_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured, capture
 

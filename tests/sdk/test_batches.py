@@ -10,9 +10,12 @@ import httpx2
 import openai
 import pytest
 
-from tests.sdk.cases import Told, chat_whole, gemini_whole, messages_whole
 from tests.sdk.clients import google_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_whole
+from tests.sdk.replies.google import gemini_whole
+from tests.sdk.replies.openai import chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured
 

@@ -14,18 +14,18 @@ from botocore.exceptions import ClientError, EventStreamError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from tests.sdk.cases import (
+from tests.sdk.clients import bedrock_client
+from tests.sdk.provider_server import AMAZON, ProviderServer
+from tests.sdk.replies.anthropic import messages_whole
+from tests.sdk.replies.bedrock import (
     CLAUDE,
-    Told,
     converse_create,
     converse_events,
     converse_whole,
     invoke_create,
     invoke_events,
-    messages_whole,
 )
-from tests.sdk.clients import bedrock_client
-from tests.sdk.provider_server import AMAZON, ProviderServer
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.guard import ThinkingBudgetExceeded
 from thinkmeter.sdk.testing import Captured, capture

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.cases import Told, chat_whole, messages_usage
 from tests.sdk.clients import anthropic_client, async_openai_client, openai_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_usage
+from tests.sdk.replies.openai import chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured
 

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.cases import Told, chat_whole, converse_whole, gemini_whole, messages_whole
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_whole
+from tests.sdk.replies.bedrock import converse_whole
+from tests.sdk.replies.google import gemini_whole
+from tests.sdk.replies.openai import chat_whole
 from tests.sdk.test_export import run
+from tests.sdk.told import Told
 
 TOLD = Told()
 RENAMED = """

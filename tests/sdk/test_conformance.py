@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import thinkmeter
-from tests.sdk.cases import CASES, Case, Told
+from tests.sdk.cases import CASES, Case
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured
 

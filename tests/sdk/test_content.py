@@ -6,20 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.cases import (
-    CASES,
-    Case,
-    Told,
-    chat_chunk,
-    chat_whole,
-    gemini_chunk,
-    interactions_events,
-    interactions_whole,
-    messages_events,
-    messages_whole,
-)
+from tests.sdk.cases import CASES, Case
 from tests.sdk.clients import anthropic_client, google_client, openai_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_events, messages_whole
+from tests.sdk.replies.google import gemini_chunk, interactions_events, interactions_whole
+from tests.sdk.replies.openai import chat_chunk, chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.redaction import REDACTED, redacted
 from thinkmeter.sdk.testing import Captured, capture

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.cases import (
-    Told,
+from tests.sdk.clients import google_client
+from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.google import (
     gemini_chunk,
     gemini_events,
     gemini_usage,
@@ -15,8 +16,7 @@ from tests.sdk.cases import (
     interactions_events,
     interactions_whole,
 )
-from tests.sdk.clients import google_client
-from tests.sdk.provider_server import ProviderServer
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured
 

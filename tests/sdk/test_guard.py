@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 import thinkmeter
-from tests.sdk.cases import Told, chat_chunk, chat_whole, gemini_chunk, gemini_whole, messages_events, messages_whole
 from tests.sdk.clients import anthropic_client, async_openai_client, google_client, openai_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_events, messages_whole
+from tests.sdk.replies.google import gemini_chunk, gemini_whole
+from tests.sdk.replies.openai import chat_chunk, chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk import guard
 from thinkmeter.sdk.testing import capture

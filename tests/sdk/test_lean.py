@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -55,10 +56,13 @@ from opentelemetry.trace import (
     TraceFlags,
     TraceState,
 )
+from opentelemetry.util.types import AttributeValue
 
 import thinkmeter
-from tests.sdk.cases import Told, chat_whole
+from tests.sdk.replies.openai import chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
+from thinkmeter.sdk.health import FAULTS
 from thinkmeter.sdk.lean import Lean
 from thinkmeter.sdk.span import finish
 from thinkmeter.sdk.start import Starter
@@ -231,6 +235,7 @@ class Life:
     attributes: dict[str, Any]
     operations: list[str]
     found: dict[str, Any]
+    later: float | None
     late: list[str]
     failed: bool
 
@@ -244,7 +249,8 @@ def lived(made: Made, life: Life, *, lean: bool) -> tuple[list[dict[str, Any]], 
         seen += [span.get_span_context(), isinstance(span, SdkSpan)]
         for position, name in enumerate((*life.operations, None, *life.late)):
             if name is None:
-                finish(span, dict(life.found), failed=life.failed, end_ns=ENDED_NS)
+                later = None if life.later is None else partial(dict[str, Any].update, reckoned=life.later)
+                finish(span, dict(life.found), failed=life.failed, end_ns=ENDED_NS, later=later)
             else:
                 OPERATIONS[name](span)
             seen.append((position, span.is_recording()))
@@ -263,6 +269,7 @@ def lived(made: Made, life: Life, *, lean: bool) -> tuple[list[dict[str, Any]], 
         attributes=ATTRIBUTES,
         operations=st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=4),
         found=FOUND,
+        later=st.none() | st.floats(0, 1),
         late=st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=2),
         failed=BOOLEANS,
     ),
@@ -289,6 +296,36 @@ def test_spans_are_lean_with_the_installed_release() -> None:
         assert span._full is None
     assert [each.name for each in ended] == ["child", "call"]
     assert [type(each) for each in ended] == [ReadableSpan, ReadableSpan]
+
+
+def test_what_takes_time_is_reckoned_by_whoever_reads_the_span() -> None:
+    asked: list[str] = []
+
+    def reckon(found: dict[str, AttributeValue]) -> None:
+        asked.append(threading.current_thread().name)
+        found["reckoned"] = 0.5
+
+    with Made().starter(lean=True) as (starter, ended):
+        finish(starter.start("call", Context(), SpanKind.CLIENT, {"ours": 1}, None), {}, later=reckon)
+        assert not asked
+    (span,) = ended
+    reader = threading.Thread(target=lambda: span.attributes, name="exporter")
+    reader.start()
+    reader.join()
+    assert span.attributes == {"ours": 1, "reckoned": 0.5}
+    assert json.loads(span.to_json())["attributes"] == {"ours": 1, "reckoned": 0.5}
+    assert asked == ["exporter"]
+
+
+def test_attributes_that_cannot_be_reckoned_leave_the_others_and_are_counted() -> None:
+    def reckon(found: dict[str, AttributeValue]) -> None:
+        raise ValueError(found)
+
+    with Made().starter(lean=True) as (starter, ended):
+        finish(starter.start("call", Context(), SpanKind.CLIENT, {"ours": 1}, None), {}, later=reckon)
+    assert [dict(span.attributes or {}) for span in ended] == [{"ours": 1}]
+    assert thinkmeter.health().faults == 1
+    FAULTS.clear()
 
 
 class OwnHolder(SynchronousMultiSpanProcessor):

@@ -22,10 +22,12 @@ from opentelemetry import context
 from opentelemetry.sdk.trace import TracerProvider
 
 import thinkmeter
-from tests.sdk.cases import Told, chat_create, chat_whole, messages_whole
 from tests.sdk.clients import anthropic_client, openai_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.anthropic import messages_whole
+from tests.sdk.replies.openai import chat_create, chat_whole
 from tests.sdk.test_export import run
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk import usage
 from thinkmeter.sdk.testing import Captured, capture

@@ -10,9 +10,11 @@ import pydantic
 import pytest
 from mistralai.client.utils.eventstreaming import EventStream
 
-from tests.sdk.cases import Told, chat_usage, mistral_create, mistral_events, mistral_whole
 from tests.sdk.clients import MistralClient, Rerouted
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.mistral import mistral_create, mistral_events, mistral_whole
+from tests.sdk.replies.openai import chat_usage
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured, capture
 

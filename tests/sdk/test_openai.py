@@ -12,8 +12,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.sdk.cases import (
-    Told,
+from tests.sdk.clients import Rerouted, async_openai_client, openai_client
+from tests.sdk.provider_server import Answer, ProviderServer
+from tests.sdk.replies.openai import (
     chat_chunk,
     chat_create,
     chat_events,
@@ -23,8 +24,7 @@ from tests.sdk.cases import (
     responses_events,
     responses_whole,
 )
-from tests.sdk.clients import Rerouted, async_openai_client, openai_client
-from tests.sdk.provider_server import Answer, ProviderServer
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured, capture
 

@@ -10,27 +10,27 @@ import httpx2
 import openai
 import pytest
 
-from tests.sdk.cases import (
-    Told,
-    chat_create,
-    chat_events,
-    chat_whole,
+from tests.sdk.clients import AsyncRerouted, Rerouted, google_client
+from tests.sdk.provider_server import AMAZON, SSE, Framing, ProviderServer
+from tests.sdk.replies.anthropic import messages_create, messages_events, messages_whole
+from tests.sdk.replies.bedrock import invoke_events
+from tests.sdk.replies.google import (
     gemini_create,
     gemini_events,
     gemini_whole,
     interactions_create,
     interactions_events,
     interactions_whole,
-    invoke_events,
-    messages_create,
-    messages_events,
-    messages_whole,
+)
+from tests.sdk.replies.openai import (
+    chat_create,
+    chat_events,
+    chat_whole,
     responses_create,
     responses_events,
     responses_whole,
 )
-from tests.sdk.clients import AsyncRerouted, Rerouted, google_client
-from tests.sdk.provider_server import AMAZON, SSE, Framing, ProviderServer
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.testing import Captured
 

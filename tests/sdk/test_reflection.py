@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sdk.cases import CASES, Case, Told
+from tests.sdk.cases import CASES, Case
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.reflection import KINDS, Reflection, languages, markers
 from thinkmeter.sdk.testing import Captured

@@ -12,9 +12,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler, SamplingResult
 
 import thinkmeter
-from tests.sdk.cases import Told, chat_create, chat_whole
 from tests.sdk.clients import openai_client
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.openai import chat_create, chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 
 AT_START = {names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL, names.SERVER_ADDRESS}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.cases import Told, chat_whole
 from tests.sdk.collector_server import CollectorServer, attributes_of
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.openai import chat_whole
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 
 PROGRAM = """

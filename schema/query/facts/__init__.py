@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Final, Self
 
@@ -10,7 +10,21 @@ from thinkmeter.schema.metrics.catalogue import Source
 from thinkmeter.schema.store.statement import statement
 
 PRICES: Final = """(SELECT (books, begins, sizes, always, valid_from, valid_until, daily_from_s, daily_until_s,
-  above_input_tokens, input, cache_read, cache_write, cache_write_1h, thinking, answer) FROM price_arrays) AS p"""
+  above_input_tokens, input, cache_read, cache_write, cache_write_1h, thinking, answer, numbers)
+  FROM price_arrays) AS p"""
+PART: Final = "part"
+"""Where this column is asked for, rows stand once for each part of their amounts, which are then what that part has of
+them: `(0, 0)` what a provider reports, `(0, rate)` millions of tokens of a rate, `(rate, rate)` of both in products."""
+_BUCKETS: Final[Mapping[str, Sequence[int]]] = {
+    "usd": range(1, 7),
+    "other_usd": range(1, 7),
+    "input_usd": (1,),
+    "cache_usd": (2, 3, 4),
+    "thinking_usd": (5,),
+    "answer_usd": (6,),
+    "output_usd": (5, 6),
+}
+"""Amounts, and the buckets that they are linear in."""
 _ELEMENTS: Final[Mapping[Source, str]] = {"calls": "call", "attempts": "one", "requests": ""}
 """What the file of a source calls one element of the arrays that it takes apart."""
 
@@ -62,13 +76,16 @@ def columns(source: Source) -> frozenset[str]:
 def selected(source: Source, names: frozenset[str]) -> str:
     """A query for these columns of a source: `names` are some of `columns(source)`."""
     outer, amounts, element = _columns(source), _columns("amounts"), _ELEMENTS[source]
+    by_part = PART in names
     chosen = {name: outer.expressions[name] for name in outer.needed(names)}
     text = "\n".join(chosen.values())
     whole = set(re.findall(r"\br\.((?:calls\.|attempts\.)?\w+)", text))
     # what is taken apart; a row with nothing of it is still one for each element
     apart = {name: name if name in amounts.expressions else f"{source}.{name}" for name in _elements(element, text)}
     wanted = {*whole, *apart.values()} | ({"attempts.attempt"} if source == "requests" else set())
-    rows = _rows(amounts, wanted)
+    rows = _by_part(amounts, wanted) if by_part else _rows(amounts, wanted)
+    if by_part:
+        chosen[PART] = f"r.{PART}"
     lines = [
         "SELECT " + ",\n  ".join(f"{expression} AS {name}" for name, expression in chosen.items()),
         f"FROM ({rows}) AS r",
@@ -103,6 +120,45 @@ def _rows(amounts: Columns, wanted: Collection[str]) -> str:
         query = "SELECT " + ",\n  ".join(said) + f"\nFROM ({query}) AS f"
         known, names = [*known, *ready], later
     return prices + query
+
+
+def _by_part(amounts: Columns, wanted: Collection[str]) -> str:
+    """The same rows, once for each part of their amounts; `f.held` is what each call has of it."""
+    told = sorted(set(wanted) & _BUCKETS.keys())
+    said = [f"f.`{name}` AS `{name}`" for name in sorted(set(wanted) - set(told))]
+    buckets = sorted({bucket for name in told for bucket in _BUCKETS[name]})
+    of_calls = ("rate_numbers", "buckets", "calls.reported_cost_usd")
+    going = ", ".join(f"f.`{name}` AS `{name}`" for name in sorted({*wanted, *of_calls}))
+    held, squares = [f"{_HELD.format(place=2)} AS held"], "other_usd" in told
+    if squares:
+        held.append(f"{_HELD.format(place=1)} AS other_held")
+    lines = [
+        "SELECT " + ",\n  ".join([*said, f"f.{PART} AS {PART}", *(_share(name) for name in told)]),
+        f"FROM (SELECT {going}, {PART}, {', '.join(held)}",
+        f"FROM (SELECT {going}, {_IDS.format(buckets=buckets)} AS ids",
+        f"FROM ({_rows(amounts, {*wanted, *of_calls})}) AS f) AS f",
+        f"ARRAY JOIN {_PAIRS if squares else _SINGLE} AS {PART}) AS f",
+    ]
+    return "\n".join(lines)
+
+
+_HELD: Final = """arrayMap((number, n) ->
+  if(bitAnd(part.{place}, bitNot(toUInt64(7))) = number, n[bitAnd(part.{place}, 7)], 0), f.rate_numbers, f.buckets)"""
+_IDS: Final = """arraySort(arrayDistinct(arrayPushFront(arrayFlatten(arrayMap((number, n) -> arrayMap(b -> number + b,
+  arrayFilter(b -> n[b] != 0, {buckets})), f.rate_numbers, f.buckets)), toUInt64(0))))"""
+_SINGLE: Final = "arrayMap(id -> (toUInt64(0), id), f.ids)"
+_PAIRS: Final = """arrayFlatten(arrayMap((last, at) -> arrayMap(first -> (first, last), arraySlice(f.ids, 1, at)),
+  f.ids, arrayEnumerate(f.ids)))"""
+
+
+def _share(name: str) -> str:
+    """What a part has of an amount of each call, which stays unknown where it is."""
+    of, held = (1, "other_held") if name == "other_usd" else (2, "held")
+    buckets = ", ".join(map(str, _BUCKETS[name]))
+    return (
+        f"arrayMap((x, own, share) -> multiIf(isNaN(x), x, f.part.{of} = 0, if(own IS NULL, 0, x), "
+        f"bitAnd(f.part.{of}, 7) IN ({buckets}), share, 0), f.{name}, f.`calls.reported_cost_usd`, f.{held}) AS {name}"
+    )
 
 
 def _elements(element: str, text: str) -> list[str]:

@@ -42,5 +42,15 @@ SELECT
   arrayMap((x, i, c, a) -> if(isNaN(a), x - if(isNaN(i), 0, i) - if(isNaN(c), 0, c), 0),
     usd, input_usd, cache_usd, answer_usd) AS unsplit_usd,
   arrayMap((b, own, x, i, o) -> b AND own IS NULL AND isNaN(x) AND i IS NOT NULL AND o IS NOT NULL,
-    f.calls.billed, f.calls.reported_cost_usd, list_usd, f.calls.input_tokens, f.calls.output_tokens) AS unpriced
+    f.calls.billed, f.calls.reported_cost_usd, list_usd, f.calls.input_tokens, f.calls.output_tokens) AS unpriced,
+  -- what squares are made with: see `shares`
+  arrayMap(x -> x, usd) AS other_usd,
+  -- what amounts are linear in, of one call in the order of the buckets of a rate, in millions; none where another amount holds
+  arrayMap(r -> p.16[r], rates) AS rate_numbers,
+  arrayMap((own, i, cr, cw, cl, t, o) -> if(own IS NULL, arrayMap(n -> n / 1e6, [
+      greatest(ifNull(i, 0) - ifNull(cr, 0) - ifNull(cw, 0), 0), ifNull(cr, 0),
+      ifNull(cw, 0) - least(ifNull(cl, 0), ifNull(cw, 0)), least(ifNull(cl, 0), ifNull(cw, 0)),
+      ifNull(t, 0), ifNull(o, 0) - ifNull(t, 0)]), [0., 0., 0., 0., 0., 0.]),
+    f.calls.reported_cost_usd, f.calls.input_tokens, f.calls.cache_read_tokens, f.calls.cache_write_tokens,
+    f.calls.cache_write_1h_tokens, f.calls.thinking_tokens, f.calls.output_tokens) AS buckets
 FROM request_facts AS f FINAL

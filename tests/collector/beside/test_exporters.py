@@ -10,8 +10,9 @@ from clickhouse_connect.driver.client import Client
 from tests.collector.beside.exporters import CLIENTS
 from tests.schema.rows import select
 from tests.sdk.beside.conftest import environments as environments
-from tests.sdk.cases import Told, chat_whole
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.openai import chat_whole
+from tests.sdk.told import Told
 from tests.waiting import wait_for
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.collector.service import Collector

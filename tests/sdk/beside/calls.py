@@ -5,8 +5,9 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.sdk.cases import CASES, Case, Told
+from tests.sdk.cases import CASES, Case
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.told import Told
 
 LIBRARIES = {"openai chat": "openai", "openai responses": "openai", "anthropic messages": "anthropic"}
 """Case -> the library it goes through."""

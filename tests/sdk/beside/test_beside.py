@@ -12,8 +12,9 @@ from clickhouse_connect.driver.client import Client
 from tests.schema.rows import select
 from tests.sdk.beside.calls import answer, calls, named
 from tests.sdk.beside.running import program
-from tests.sdk.cases import Told, chat_events, chat_whole
 from tests.sdk.provider_server import ProviderServer
+from tests.sdk.replies.openai import chat_events, chat_whole
+from tests.sdk.told import Told
 from tests.waiting import wait_for
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.collector.service import Collector

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.sdk.beside.running import program
-from tests.sdk.cases import CASES, Case, Told
+from tests.sdk.cases import CASES, Case
 from tests.sdk.collector_server import CollectorServer
 from tests.sdk.provider_server import SSE, Framing, ProviderServer
 from tests.sdk.test_embeddings import LIST, VECTOR
 from tests.sdk.test_provider_pages import PAGES_BESIDE, run_page
+from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 
 TOLD = Told()

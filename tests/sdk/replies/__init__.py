@@ -1,0 +1,1 @@
+"""How replies of providers look, one module a provider."""
