@@ -172,13 +172,17 @@ def rolled(
     columns = (*outline.cells, *([outline.distinct] if outline.distinct else []))
     key = _key(names, timezone, "")
     none = f", 0 AS {outline.distinct}" if outline.distinct else ""
-    # Joined here already, by what the key is made of: rows are grouped by a tuple in twice the time.
-    apart = ", ".join(dict.fromkeys((*_key_parts(names, timezone, ""), *outline.groups)))
-    sums = {name: valued(name) if name in outline.amounts else f"c.{name}" for name in outline.sums}
-    said = (f"sum({sums[name]}) AS {name}" if name in sums else name for name in outline.cells)
+    own = {name: valued(name) if name in outline.amounts else f"c.{name}" for name in outline.sums}
+    joined = not told and not any(map(step_s, names))
+    if joined:
+        # Rows of many days that are alike, before they are mixed with others, and by what the key is made of: by a
+        # tuple it takes twice the time. Those of different stretches are not alike.
+        own = {name: f"sum({expression})" for name, expression in own.items()}
+    said = (f"{own[name]} AS {name}" if name in own else name for name in outline.cells)
     parts = [
         f"{RATES if outline.amounts else ''}SELECT {key} AS key, {', '.join(said)}{none}\n"
-        f"FROM {metric.name}_cells AS c\nWHERE {' AND '.join([_USED, *conditions])}\nGROUP BY {apart}"
+        f"FROM {metric.name}_cells AS c\nWHERE {' AND '.join([_USED, *conditions])}"
+        + (f"\nGROUP BY {', '.join(dict.fromkeys((*names, *outline.groups)))}" if joined else "")
     ]
     if outline.distinct:
         parts.append(_distinct(outline, names, timezone, filters))
@@ -209,16 +213,13 @@ def _conditions(filters: Filters, of: str = "") -> tuple[list[str], dict[str, An
 
 
 def _key(names: Sequence[str], timezone: str, of: str) -> str:
-    return f"tuple({', '.join(_key_parts(names, timezone, of)) or repr('')})"
-
-
-def _key_parts(names: Sequence[str], timezone: str, of: str) -> list[str]:
-    return [
+    parts = [
         compiled_expression(stretch(literal_column(f"{of}quarter"), name, timezone))
         if step_s(name)
         else f"{of if name in PLACES else ''}{name}"
         for name in names
     ]
+    return f"tuple({', '.join(parts) or repr('')})"
 
 
 def _distinct(outline: Outline, names: Sequence[str], timezone: str, filters: Filters) -> str:
