@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
-from thinkmeter.schema.query import Reader
+from thinkmeter.schema.query import Known, Reader
 from thinkmeter.schema.store.client import StoreAddress
 
 Answer = TypeVar("Answer")
 
 _source: StoreAddress | Path | None = None
 _idle: collections.deque[Reader] = collections.deque()
+_known = Known()
 
 
 def read_from(source: StoreAddress | Path) -> None:
@@ -21,8 +22,8 @@ def read_from(source: StoreAddress | Path) -> None:
     Args:
         source: an address, or the data directory of an embedded store, which is looked up for every new connection.
     """
-    global _source
-    _source = source
+    global _source, _known
+    _source, _known = source, Known()
     _let_go()
 
 
@@ -57,7 +58,7 @@ def _ask(question: Callable[[Reader], Answer], reader: Reader) -> Answer:
 def _connected() -> Reader:
     if _source is None:
         raise ThinkmeterError("no store was named: start the dashboard with `thinkmeter dashboard` or `thinkmeter up`")
-    return Reader(StoreAddress.of_running(_source) if isinstance(_source, Path) else _source)
+    return Reader(StoreAddress.of_running(_source) if isinstance(_source, Path) else _source, known=_known)
 
 
 def _let_go() -> None:

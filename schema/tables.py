@@ -287,6 +287,8 @@ WHOLE_ATTEMPTS: Final = _like(
     own_budgeted_calls UInt64
     own_budget_use Float64
     own_capped_calls UInt64
+    own_reflection_ratio Nullable(Float64)
+    own_reflecting_tokens Nullable(Int64)
     """,
 )
 """Calls and attempts with what their whole request tells."""
@@ -308,6 +310,7 @@ first and last call."""
 
 ROLLED: Final = (
     "cpq", "ttr", "escr", "vrate", "cost", "coverage", "overthinking", "strategies", "latency", "routing",
+    "reflection", "accuracy",
 )  # fmt: skip
 """Metrics with a table `NAME_cells`, which has the columns of their SQL."""
 CELLS: Final = (*(f"{name}_cells" for name in ROLLED), "reach_cells")

@@ -15,7 +15,7 @@ INSERT INTO request_facts (project, request_id, task, time, end_time, first_call
   calls.output_tokens, calls.thinking_tokens, calls.thinking_source, calls.reported_cost_usd, calls.billed,
   calls.duration_ns, calls.time_to_first_chunk_ms, calls.time_to_first_answer_ms, calls.error_type,
   calls.sampling_probability, calls.merged_spans, calls.thinking_above_output, calls.cache_above_input, calls.inserted,
-  version)
+  calls.reflection_ratio, version)
 WITH
   (SELECT groupArray((toString(task), verifier)) FROM policies) AS verifiers,
 asked AS (SELECT * FROM changed_requests WHERE run = {run:UInt64} AND piece = {piece:UInt32}),
@@ -58,7 +58,8 @@ tried AS (
       environment, service_name, cityHash64(toString(provider), toString(model), billed_tier), budget_tokens, input_tokens,
       cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, thinking_tokens, thinking_source,
       reported_cost_usd, billed, duration_ns, time_to_first_chunk_ms, time_to_first_answer_ms, error_type,
-      sampling_probability, merged_spans, thinking_above_output, cache_above_input, inserted),
+      sampling_probability, merged_spans, thinking_above_output, cache_above_input, inserted,
+      reflection_ratio),
       'Tuple(time DateTime64(9, \'UTC\'), span_id String, attempt UInt32, answers UInt8, role String, tier Nullable(UInt8),
         strategy String, phase String, effort String, provider String, model String, service_tier String,
         environment String, service_name String, price_key UInt64, budget_tokens Nullable(Int64),
@@ -67,7 +68,7 @@ tried AS (
         thinking_source String, reported_cost_usd Nullable(Float64), billed UInt8, duration_ns UInt64,
         time_to_first_chunk_ms Nullable(Float64), time_to_first_answer_ms Nullable(Float64), error_type String,
         sampling_probability Nullable(Float64), merged_spans UInt32, thinking_above_output UInt8, cache_above_input UInt8,
-        inserted DateTime64(6, \'UTC\'))')) AS told_calls
+        inserted DateTime64(6, \'UTC\'), reflection_ratio Nullable(Float64))')) AS told_calls
   FROM {numbered:Identifier} AS n
   GROUP BY project, request_id, attempt
 ),
@@ -130,7 +131,7 @@ SELECT w.project, w.request_id, w.task, w.time, w.end_time, made.time[1], made.t
   made.input_tokens, made.cache_read_tokens, made.cache_write_tokens, made.cache_write_1h_tokens, made.output_tokens,
   made.thinking_tokens, made.thinking_source, made.reported_cost_usd, made.billed, made.duration_ns,
   made.time_to_first_chunk_ms, made.time_to_first_answer_ms, made.error_type, made.sampling_probability,
-  made.merged_spans, made.thinking_above_output, made.cache_above_input, made.inserted, {version:DateTime64(6)}
+  made.merged_spans, made.thinking_above_output, made.cache_above_input, made.inserted, made.reflection_ratio, {version:DateTime64(6)}
 FROM whole AS w
 LEFT JOIN said AS e ON e.project = w.project AND e.request_id = w.request_id
 -- each row is a request of its own, so the store need not look for versions among them

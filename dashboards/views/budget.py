@@ -66,14 +66,13 @@ def _quota(whose: str, selection: Selection) -> None:
     if not rows:
         st.caption(f"No call of the last day names its {whose}.")
         return
-    limit = rows[0].detail["limit_tokens"]
-    over = sum(bool(row.detail["over"]) for row in rows)
+    limit, owners, over = (rows[0].detail[name] for name in ("limit_tokens", "owners", "owners_over"))
     st.markdown(
-        f"{len(rows):,} {whose}s, {over} over the limit of {tokens(limit)}"
+        f"{owners:,} {whose}s, {over:,} over the limit of {tokens(limit)}"
         if limit is not None
-        else f"{len(rows):,} {whose}s; no limit is set: `[quotas] {whose}_daily_thinking_tokens`"
+        else f"{owners:,} {whose}s; no limit is set: `[quotas] {whose}_daily_thinking_tokens`"
     )
-    if any(row.detail["sampled_calls"] for row in rows):
+    if rows[0].detail["owners_sampled"]:
         st.caption("Traffic is sampled: quotas count what arrived, and the true use is higher.")
     st.dataframe(
         {

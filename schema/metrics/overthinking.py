@@ -81,16 +81,20 @@ def _rising(share: Column, mass: Column) -> list[Column]:
     By the min-max formula of isotonic regression (Robertson, Wright and Dykstra, "Order Restricted Statistical
     Inference", 1988, theorem 1.4.4).
     """
-    begin = ((0, 0), (1, 0))
-    sums, masses = np.pad(np.cumsum(share * mass, axis=1), begin), np.pad(np.cumsum(mass, axis=1), begin)
+    # draws last: they are many, and lie side by side
+    begin = ((1, 0), (0, 0))
+    sums, masses = np.pad(np.cumsum((share * mass).T, axis=0), begin), np.pad(np.cumsum(mass.T, axis=0), begin)
     bins = share.shape[1]
-    upper = np.triu(np.ones((bins, bins), bool))
-    spread = masses[:, None, 1:] - masses[:, :-1, None]
-    means = np.where(upper, (sums[:, None, 1:] - sums[:, :-1, None]) / np.where(upper, spread, 1.0), np.inf)
+    upper = np.triu(np.ones((bins, bins), bool))[:, :, None]
+    spread = np.where(upper, masses[None, 1:] - masses[:-1, None], 1.0)
+    means = (sums[None, 1:] - sums[:-1, None]) / spread
+    least = np.where(upper, np.inf, -np.inf) * np.ones(means.shape)
     fits = []
     for last in range(bins):
-        least = np.minimum.accumulate(means[:, : last + 1, last::-1], axis=2)[:, :, ::-1]
-        fits.append(np.where(upper[: last + 1, : last + 1], least, -np.inf).max(axis=1))
+        # of the means from each bin on, the least of those that end between another one and the last
+        ended = slice(last + 1)
+        least[ended, ended] = np.minimum(least[ended, ended], means[ended, last, None])
+        fits.append(least[ended, ended].max(axis=0).T)
     return fits
 
 

@@ -29,6 +29,10 @@ def quota(cells: Cells, _: Policy) -> Estimate:
         "unknown_calls": unknown,
         "sampled_calls": sampled,
         "at_least": unknown > 0 or sampled > 0,
+        # all users or sessions of that day, of whom not each has a row
+        "owners": cells.count("owners"),
+        "owners_over": cells.count("owners_over"),
+        "owners_sampled": cells.count("owners_sampled"),
     }
     if calls == unknown:
         return Estimate.insufficient(calls, f"thinking is unknown: {unknown} of {calls} calls", detail)

@@ -41,7 +41,7 @@ def folded(sums: Iterable[str], amounts: Collection[str]) -> str:
 def valued(amount: str) -> str:
     """An amount of a cell `c` in USD."""
     rates = " * ".join(f"q.4[{at}]" for at in _at("one", "c.time"))
-    return f"arrayDotProduct(c.{amount}, arrayMap(one -> {rates}, c.parts)) AS {amount}"
+    return f"arrayDotProduct(c.{amount}, arrayMap(one -> {rates}, c.parts))"
 
 
 def current(part: str, time: str) -> str:

@@ -1,7 +1,7 @@
 """The one way to read: what the command line, the dashboard and the alerts show comes from here."""
 
+import dataclasses
 import datetime as dt
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self
@@ -23,6 +23,7 @@ from thinkmeter.schema.prices import Rate
 from thinkmeter.schema.query.curve import curve_step_s, stretch
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
+from thinkmeter.schema.query.known import Known
 from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed
 from thinkmeter.schema.query.report import KeyPart, Report, ReportRow
 from thinkmeter.schema.query.results import (
@@ -43,8 +44,8 @@ from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
 
-COVERAGE_S: Final = 2.0
-"""How long it is taken for known which stretches have cells: the questions of a page come together."""
+COUNTED: Final = "(SELECT key, count() AS requests FROM population GROUP BY key)"
+"""Of `runaways`, what rollups count."""
 
 Order = Literal["time", "thinking_tokens", "cost_usd"]
 
@@ -52,12 +53,14 @@ Order = Literal["time", "thinking_tokens", "cost_usd"]
 class Reader:
     """Reads the store and changes nothing in it; a context manager, for one thread at a time."""
 
-    def __init__(self, address: StoreAddress, *, rollups_from: int = ROLLUPS_FROM) -> None:
+    def __init__(self, address: StoreAddress, *, rollups_from: int = ROLLUPS_FROM, known: Known | None = None) -> None:
         """Connect.
 
         Args:
             address: of the store.
             rollups_from: of how many requests in a window on rollups answer.
+            known: what this reader and others take for known for a moment, settings among it; None: which stretches
+                have cells alone, and for itself.
 
         Raises:
             ThinkmeterError: wrong credentials or database.
@@ -66,7 +69,8 @@ class Reader:
         self._address = address
         self._rollups_from = rollups_from
         self._client = connect(address, read_only=True)
-        self._seen: dict[tuple[Any, ...], tuple[float, Covered | None]] = {}
+        self._known = known or Known()
+        self._shares = known is not None
 
     def close(self) -> None:
         """Let the connection go."""
@@ -258,8 +262,14 @@ class Reader:
         return ZoneInfo(self._settings().timezone)
 
     def _settings(self) -> Settings:
-        [row] = self._query(statement(__package__, "settings"), {}).result_rows
-        return Settings.by(row)
+        def read() -> Settings:
+            [row] = self._query(statement(__package__, "settings"), {}).result_rows
+            return Settings.by(row)
+
+        if not self._shares:
+            return read()
+        settings, ago_s = self._known.told("settings", read)
+        return dataclasses.replace(settings, as_of=settings.as_of + dt.timedelta(seconds=ago_s))
 
     def _rows(
         self,
@@ -320,6 +330,8 @@ class Reader:
     ) -> tuple[str, dict[str, Any]]:
         """The query of a metric, by rollups where they have what it asks for; or `told` of its rows, named `cells`."""
         facts = settings.has_facts(filters, names, metric.source, metric.sql)
+        if facts and metric.name == "runaways":
+            return self._runaways(metric, filters, names, settings)
         counted = metric
         if facts and metric.name == "forecast":  # of each day it is what `cost` counts
             key = ", ".join(f"c.key.{place}" for place in range(2, len(names) + 2))
@@ -333,6 +345,19 @@ class Reader:
         sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
         return told.replace("FROM cells", f"FROM (\n{sql}\n)") or sql, values
 
+    def _runaways(
+        self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings
+    ) -> tuple[str, dict[str, Any]]:
+        """The query of `runaways` from facts; how many requests there are beside them is what `accuracy` counts."""
+        sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=True)
+        beside = METRICS["accuracy"]
+        covered = self._covered(beside, filters, names, settings)
+        if covered:
+            told = "SELECT key, sum(requests) AS requests FROM cells GROUP BY key"
+            counted, more = rolled(beside, filters, names, settings.timezone, covered, told)
+            sql, values = sql.replace(COUNTED, f"(\n{counted}\n)"), more | values
+        return sql, values
+
     def _covered(self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings) -> Covered | None:
         """Which parts of a window rollups answer; None where they answer nothing of it."""
         if settings.facts_of(filters) < self._rollups_from or not may_use_rollups(metric, filters, names):
@@ -344,12 +369,12 @@ class Reader:
             "calls": metric.source == "calls",
             "days": may_use_days(names, settings.timezone),
         }
-        key, now = tuple(asked_of.values()), time.monotonic()
-        self._seen = {key: seen for key, seen in self._seen.items() if now - seen[0] < COVERAGE_S}
-        if key not in self._seen:
+
+        def read() -> Covered | None:
             found = self._query(statement(__package__, "covered"), asked_of).result_columns
-            self._seen[key] = now, Covered.by(list(zip(*found, strict=True)))
-        return self._seen[key][1]
+            return Covered.by(list(zip(*found, strict=True)))
+
+        return self._known.told(tuple(asked_of.values()), read)[0]
 
     def _price_book(self, call: Row) -> list[tuple[Rate, dt.datetime]]:
         key = {name: call[name] for name in ("provider", "model", "service_tier")}

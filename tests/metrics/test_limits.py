@@ -144,6 +144,22 @@ def test_daily_thinking_is_held_against_quotas(database: StoreAddress, client: C
             reader.report("quota", since=SINCE, until=UNTIL, task="sql")
 
 
+def test_of_many_users_those_have_a_row_that_thought_most_or_come_near_the_limit(
+    database: StoreAddress, client: Client
+) -> None:
+    insert_traffic(client, [answered(f"r{n}", thinking=n, user=f"u{n:03}") for n in range(1, 261)])
+
+    def told() -> tuple[set[float | None], set[tuple[int, int]]]:
+        with Reader(database) as reader:
+            rows = reader.report("quota", since=SINCE, until=UNTIL, by="user").rows
+        return {row.value for row in rows}, {(row.detail["owners"], row.detail["owners_over"]) for row in rows}
+
+    assert told() == (set(range(61, 261)), {(260, 0)})
+    limits = Quotas(user_daily_thinking_tokens=30).model_dump(exclude_none=True)
+    store_rules(client, "quota", limit_rules(limits))
+    assert told() == (set(range(16, 261)), {(260, 230)})
+
+
 def test_unknown_thinking_is_no_use_of_zero(database: StoreAddress, client: Client) -> None:
     insert_traffic(client, [answered("r", thinking=None, user="ann")])
     with Reader(database) as reader:

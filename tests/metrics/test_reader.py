@@ -14,8 +14,8 @@ from tests.metrics.traffic import SINCE, UNTIL, Attempt, Request, Verdict, answe
 from tests.schema.rows import START, Row, insert, label, price, select, span, verdict
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.settling import settle_calls
-from thinkmeter.schema.errors import ThinkmeterError
-from thinkmeter.schema.query import Filters, Reader, Report
+from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.query import Filters, Known, Reader, Report
 from thinkmeter.schema.rules import store_rules, timezone_rules
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -354,3 +354,30 @@ def test_a_label_or_verdict_that_comes_alone_waits_too(
 def test_a_reader_cannot_write(shop: Reader) -> None:
     with pytest.raises(DatabaseError, match="readonly"):
         shop._client.command("TRUNCATE TABLE spans")
+
+
+def test_readers_of_one_page_read_once_what_they_have_in_common(
+    database: StoreAddress, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thinkmeter.schema.query.known.KNOWN_S", 600.0)
+    known = Known()
+    with Reader(database, known=known) as one, Reader(database, known=known) as other, Reader(database) as alone:
+        assert str(one.timezone()) == "UTC"
+        store_rules(client, "timezone", timezone_rules("Asia/Kolkata"))
+        assert [str(reader.timezone()) for reader in (one, other, alone)] == ["UTC", "UTC", "Asia/Kolkata"]
+        asked = [reader.report("cost", since=SINCE, until=UNTIL, by=()).as_of for reader in (other, other, alone)]
+        assert asked[0] < asked[1] < asked[2]  # the time goes on nevertheless
+    with Reader(database, known=Known()) as later:
+        assert str(later.timezone()) == "Asia/Kolkata"
+    told = iter((RetryableError("away"), 7))
+
+    def read() -> int:
+        answer = next(told)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(RetryableError):
+        known.told("seven", read)
+    assert known.told("seven", read)[0] == 7
+    assert known.told("seven", read)[0] == 7

@@ -16,6 +16,7 @@ from tests.metrics.traffic import SINCE, UNTIL, answered, insert_traffic
 from tests.schema.rows import START, Row, insert, label, price, select, span, verdict
 from thinkmeter.collector.jobs.requests import rebuild_requests, refresh_requests
 from thinkmeter.collector.jobs.settling import settle_calls
+from thinkmeter.schema.attributes import REFLECTION_RATIO
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query import Reader
 from thinkmeter.schema.query.facts import columns, selected
@@ -116,6 +117,7 @@ class History:
             error_type=chance.choice(("", "", "", "timeout")),
             sampling_probability=chance.choice((None, None, 0.25)),
             user_id=chance.choice(("", f"u{name}")),
+            attributes=chance.choice(({}, *({REFLECTION_RATIO: told} for told in ("0.2", "0.8", "1.5", "much")))),
             **trace,
         )
 

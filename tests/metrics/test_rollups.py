@@ -384,6 +384,18 @@ def test_what_is_reckoned_from_rollups_is_what_facts_say(database: StoreAddress,
         for row, same_row in zip(one, other, strict=True):
             assert row.detail["month_to_date_usd"] == pytest.approx(same_row.detail["month_to_date_usd"])
             assert {**row.detail, **_VAGUE} == {**same_row.detail, **_VAGUE}
+        # a runaway is a row of its own, and stands beside all requests of its group
+        alert = {"rule": "runaway", "key": "r7", "state": "firing", "request_id": "r7", "task": "mail", "time": NOW}
+        alert |= {"project": "default", "began": OLD - dt.timedelta(hours=7 * 7), "value": 9.0, "threshold": 5.0}
+        insert(client, "alert_events", [alert])
+        for by in ("task", "model", "day"):
+            one, other = (
+                reader.report("runaways", since=window.since, until=window.until, by=by).rows
+                for reader in (rolled, counted)
+            )
+            assert [row.key["request"] for row in one] == ["r7"]
+            assert one == other
+            assert one[0].detail["requests"] in {"task": (20,), "model": (40,), "day": (3, 4)}[by]
         # with requests that weigh differently, and without
         for since in (window.since, OLD - dt.timedelta(days=8)):
             points, same_points = (
