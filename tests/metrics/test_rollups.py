@@ -135,7 +135,8 @@ def corrected(client: Client, chance: random.Random, history: History) -> int:
         )
     }
     after = {(row["step"], row["time"]): row for row in select(client, sql)}
-    assert after.keys() == wanted
+    # a book may have had no rate in the time of a stretch
+    assert wanted <= after.keys() <= before.keys()
     answering = [place for place in wanted if place[0] == 900 and key in before[place]["price_keys"]]
     everything = Filters(NOW - dt.timedelta(days=40), NOW + dt.timedelta(days=3), None)
     for metric in chance.sample(sorted(AMOUNTS), 2):
