@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, ProgrammingError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from thinkmeter.collector.canary import difference, sample
 from thinkmeter.collector.pipeline import (
@@ -25,6 +25,7 @@ from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.record import sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
+from thinkmeter.collector.store_answers import is_passing, told
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError, RetryableError
 from thinkmeter.schema.logs import event
@@ -74,54 +75,6 @@ DURABLE: Final[Settings] = {
     "merge_selector_base": 10,
 }
 """Settings of the embedded store's tables: what an insert acknowledges is on the disk, at the least work."""
-
-REFUSED_CODES: Final = frozenset(
-    {
-        6,  # CANNOT_PARSE_TEXT
-        11,  # POSITION_OUT_OF_BOUND
-        25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
-        26,  # CANNOT_PARSE_QUOTED_STRING
-        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-        32,  # ATTEMPT_TO_READ_AFTER_EOF
-        33,  # CANNOT_READ_ALL_DATA
-        53,  # TYPE_MISMATCH
-        69,  # ARGUMENT_OUT_OF_BOUND
-        70,  # CANNOT_CONVERT_TYPE
-        72,  # CANNOT_PARSE_NUMBER
-        117,  # INCORRECT_DATA
-        128,  # TOO_LARGE_ARRAY_SIZE
-        131,  # TOO_LARGE_STRING_SIZE
-        190,  # SIZES_OF_ARRAYS_DONT_MATCH
-        306,  # TOO_DEEP_RECURSION
-        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
-        407,  # DECIMAL_OVERFLOW
-        436,  # PROTOBUF_BAD_CAST
-        437,  # PROTOBUF_FIELD_NOT_REPEATED
-        444,  # UNKNOWN_PROTOBUF_FORMAT
-    }
-)
-"""Errors of ClickHouse that are about the bytes, so that the same bytes fail again."""
-
-MALFORMED: Final = "Invalid protobuf data"
-"""What ClickHouse says of some of them under a code that says it of other things as well."""
-
-PASSING_CODES: Final = frozenset(
-    {
-        159,  # TIMEOUT_EXCEEDED
-        164,  # READONLY
-        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
-        209,  # SOCKET_TIMEOUT
-        210,  # NETWORK_ERROR
-        241,  # MEMORY_LIMIT_EXCEEDED
-        242,  # TABLE_IS_READ_ONLY
-        243,  # NOT_ENOUGH_SPACE
-        252,  # TOO_MANY_PARTS
-        394,  # QUERY_WAS_CANCELLED
-        497,  # ACCESS_DENIED
-        999,  # KEEPER_EXCEPTION
-    }
-)
-"""Errors that say nothing about how a store decodes, so that its canary has to be tried again."""
 
 MESSAGE: Final = "Body"
 CANARY: Final = "canary"
@@ -227,7 +180,7 @@ class Insertion:
         settings: Settings | None,
     ) -> None:
         at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
-        with _told("the store does not take a segment"):
+        with told("the store does not take a segment"):
             client.raw_insert(
                 "",
                 insert_block=cast(Any, RequestBody(statement, frames)),
@@ -251,7 +204,7 @@ class Insertion:
         for table, made in rows.items():
             if made:
                 names = list(made[0])
-                with _told(f"the store does not take rows of {table}"):
+                with told(f"the store does not take rows of {table}"):
                     client.insert(
                         table,
                         [[row[name] for row in made] for name in names],
@@ -310,7 +263,7 @@ def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> 
     Raises:
         RetryableError: the store is not there, or not now.
     """
-    with _told("the store could not be prepared for inserts", refuses=False):
+    with told("the store could not be prepared for inserts", refuses=False):
         types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
         settings = {**NATIVE_INSERT, **faster_planning(client)}
         if embedded:
@@ -344,7 +297,7 @@ def is_installed(client: Client, privacy: Privacy = NOTHING_KEPT) -> bool:
     Raises:
         RetryableError: the store is not there, or not now.
     """
-    with _told("the store could not be asked", refuses=False):
+    with told("the store could not be asked", refuses=False):
         types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
         names = {name for made in _wanted(client, types, privacy).values() for name in made}
         return names <= existing(client, "otlp\\_%").keys()
@@ -379,7 +332,7 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             if found := difference(client, signal, {table: target}, privacy):
                 return found
     except (PermanentError, RetryableError, ClickHouseError) as error:
-        if _is_passing(error.__cause__ or error):
+        if is_passing(error.__cause__ or error):
             raise
         return reason(error)
     finally:
@@ -407,31 +360,3 @@ def _schema(signal: Signal, by_text: bool) -> Settings:
     if by_text:
         return {"format_schema": PROTO[signal].read_text(), "format_schema_message_name": MESSAGE}
     return {"format_schema": f"{PROTO[signal].resolve()}:{MESSAGE}"}
-
-
-@contextlib.contextmanager
-def _told(what: str, refuses: bool = True) -> Iterator[None]:
-    """Turns what the store answers into the two kinds of failure.
-
-    Args:
-        what: what failed, the beginning of a sentence.
-        refuses: whether errors about the bytes are permanent.
-    """
-    try:
-        yield
-    except ClickHouseError as error:
-        if refuses and (_code(error) in REFUSED_CODES or MALFORMED in str(error) or isinstance(error, DataError)):
-            raise PermanentError(f"{what}: {reason(error)}") from error
-        raise RetryableError(f"{what}: {reason(error)}") from error
-
-
-def _is_passing(error: BaseException) -> bool:
-    """Whether it says nothing about how the store decodes: no answer at all, or one that may differ later."""
-    if isinstance(error, ProgrammingError):
-        return False
-    return not isinstance(error, Error) or error.code is None or error.code in PASSING_CODES
-
-
-def _code(error: Exception) -> int | None:
-    """ClickHouse's code of an error; None if it came from elsewhere."""
-    return error.code if isinstance(error, Error) else None

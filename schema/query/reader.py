@@ -25,6 +25,7 @@ from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
 from thinkmeter.schema.query.known import Known
 from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed
+from thinkmeter.schema.query.record import read_request
 from thinkmeter.schema.query.report import KeyPart, Report, ReportRow
 from thinkmeter.schema.query.results import (
     CostPoint,
@@ -42,7 +43,7 @@ from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.query.settings import Settings
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.statement import statement
-from thinkmeter.schema.tables import ATTEMPTS, CALLS, EVALUATIONS, FACT_REQUESTS, REQUESTS, SPANS
+from thinkmeter.schema.tables import CALLS, FACT_REQUESTS, REQUESTS
 
 COUNTED: Final = "(SELECT key, count() AS requests FROM population GROUP BY key)"
 """Of `runaways`, what rollups count."""
@@ -185,27 +186,7 @@ class Reader:
 
     def request(self, request_id: str, *, project: str | None = "default") -> RequestRecord | None:
         """One request with its attempts, calls, verdicts, labels and spans; None where there is none of that id."""
-
-        def own(table: Any, *order: str) -> list[Row]:
-            rows = select(table).where(table.c.request_id == request_id)
-            if project is not None:
-                rows = rows.where(table.c.project == project)
-            return self._list(rows.order_by(*(table.c[name] for name in order)))
-
-        found = own(REQUESTS, "project")
-        if not found:
-            return None
-        calls, evaluations = own(CALLS, "time", "span_id"), own(EVALUATIONS, "time")
-        traces = sorted({(call["project"], call["trace_id"]) for call in calls})
-        spans = select(SPANS).where(tuple_(SPANS.c.project, SPANS.c.trace_id).in_(traces)).order_by(SPANS.c.time)
-        return RequestRecord(
-            found[0],
-            own(ATTEMPTS, "attempt"),
-            calls,
-            [row for row in evaluations if row["is_verdict"]],
-            [row for row in evaluations if not row["is_verdict"]],
-            self._list(spans),
-        )
+        return read_request(self._list, request_id, project)
 
     def explain_cost(self, span_id: str, *, project: str | None = "default") -> list[Explanation]:
         """How the cost of the calls of that span id comes about: mostly one, none where the span is no call."""
