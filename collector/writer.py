@@ -166,7 +166,8 @@ class Writer:
             self._telemetry.written.labels(self._signal).inc(sum(contents.items[first:end]))
             return
         if end - first == 1:
-            self._insert_alone(lane, contents.frames[first], contents.items[first], f"{segment_id}/{first}")
+            frame = lane.until_done(lambda: contents.frames[first])
+            self._insert_alone(lane, frame, contents.items[first], f"{segment_id}/{first}")
         else:
             middle = (first + end) // 2
             self._insert(lane, segment_id, contents, first, middle, narrowing=True)

@@ -11,8 +11,10 @@ from clickhouse_connect.driver.client import Client
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
 
-PIECE: Final = 50_000
-"""How many requests are made at once: a second or two, and some hundred megabytes."""
+PIECE: Final = 75_000
+"""How many requests are made at once: two or three seconds, and half a gigabyte."""
+STRETCH: Final = 1_000_000
+"""How many calls are asked for at once, of whole days, one at least: their requests are sorted in memory."""
 BUDGET_S: Final = 1.0
 """How long a run works on older requests, so that what is new need not wait for them."""
 NOTHING: Final = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
@@ -33,7 +35,7 @@ class _State:
     pieces_done: int
     changes: int
     settled_until: dt.datetime
-    unplaced: int
+    unplaced: bool
     recorded: dt.datetime
 
 
@@ -41,7 +43,7 @@ def refresh_requests(client: Client, *, budget_s: float | None = BUDGET_S) -> in
     """Make requests anew that something came to since the last run, then older ones as far as the budget goes.
 
     Can be repeated and cut off anywhere: a row is replaced by a newer version of itself, and how far it came is
-    written down last. Where no row says so, or the rules are others, all requests are made anew, the newest month
+    written down last. Where no row says so, or the rules are others, all requests are made anew, the newest
     first; what can be read of them meanwhile is told by `request_progress`.
 
     Args:
@@ -71,6 +73,7 @@ def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, in
         told: called after each piece, with how many are done and how many there are.
     """
     run, made = _Run(client), 0
+    run.note_days(run.state.since)
     number = run.ask("requests_since", since=since, until=NOTHING)
     pieces = run.pieces(number)
     for piece in range(pieces):
@@ -90,13 +93,20 @@ class _Run:
     def begin(self) -> None:
         """Begin from the start where nothing is made by the rules of now, or the store's clock went back."""
         state = self.state
-        if went_back(state.recorded, state.version):
+        turned = went_back(state.recorded, state.version)
+        if turned:
             bring_back(self._client, "request_facts", state.version)
             forget_marks(self._client, "request_progress", "recorded", state.version)
             state.made_by = 0
+        if state.changes or turned:
+            self.note_days(ALL if turned else state.since)  # by another clock, which of them are known is not
         if state.made_by != state.rules:
             self._reach(made_by=state.rules, since=state.until, whole_from=NOTHING, rebuild=0, pieces_done=0)
             state.changes = 0  # they are among all that is made anew
+
+    def note_days(self, since: dt.datetime) -> None:
+        """Write down on which days lies what has come since then: it is looked for on these alone."""
+        self._do("requests_days", since=since)
 
     def newest(self) -> int:
         """Make anew what something has come to since the last run."""
@@ -110,28 +120,30 @@ class _Run:
         return made
 
     def older(self) -> int:
-        """Make the next piece anew of what is older than `whole_from`, the newest month first."""
+        """Make the next piece anew of what is older than `whole_from`, the newest stretch first."""
         state = self.state
         pieces = self.pieces(state.rebuild) if state.rebuild else 0
         if state.pieces_done < pieces:
             made = self.make(state.rebuild, state.pieces_done)
             self._reach(made, pieces_done=state.pieces_done + 1)
             return made
-        found = self._client.query(_sql("requests_month_before"), parameters={"before": state.whole_from}).result_rows
+        before = {"before": state.whole_from, "most": STRETCH}
+        found = self._client.query(_sql("requests_stretch_before"), parameters=before).result_rows
         if not found:
             self._reach(whole_from=ALL, rebuild=0, pieces_done=0)
             return 0
-        month = dt.datetime.combine(found[0][0], dt.time(), dt.UTC)
+        begin = dt.datetime.combine(found[0][0], dt.time(), dt.UTC)
         if pieces:
-            self._reach(whole_from=month, rebuild=0, pieces_done=0)
+            self._reach(whole_from=begin, rebuild=0, pieces_done=0)
         else:
-            self._reach(rebuild=self.ask("requests_since", since=month, until=state.whole_from), pieces_done=0)
+            self._reach(rebuild=self.ask("requests_since", since=begin, until=state.whole_from), pieces_done=0)
         return 0
 
     def ask(self, name: str, **values: Any) -> int:
         """Write down which requests are to be made anew; the number of that run."""
         run = time.time_ns()
-        self._do(name, run=run, size=PIECE, **values)
+        self._do(name, run=run, **values)
+        self._do("requests_asked", run=run, size=PIECE)
         return run
 
     def pieces(self, run: int) -> int:
@@ -141,9 +153,13 @@ class _Run:
     def make(self, run: int, piece: int) -> int:
         """Make the requests of a piece anew; how many those are."""
         asked = {"run": run, "piece": piece}
-        [(version, made)] = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware").result_rows
-        evaluations = "evaluations" if self.state.unplaced else "placed_evaluations"
-        self._do("requests_build", **asked, version=version, evaluations=evaluations)
+        found = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware")
+        [(version, made, unnumbered)] = found.result_rows
+        ways = {
+            "numbered": "numbered" if unnumbered else "stated",
+            "lost": "lost_evaluations" if self.state.unplaced else "no_evaluations",
+        }
+        self._do("requests_build", **asked, **ways, version=version)
         self._do("requests_removed", **asked, version=version)
         return int(made)
 

@@ -1,5 +1,6 @@
 -- Rows of `request_facts` for the requests of one piece of a run; what they come to is as of the views `attempts` and
--- `calls`, which a test holds against each other. `{evaluations}` is `evaluations`, or what needs no looking up of it.
+-- `calls`, which a test holds against each other. `{numbered}`
+-- and `{lost}` are what needs to be found out of these.
 INSERT INTO request_facts (project, request_id, task, time, end_time, first_call, last_call, user_id, session_id, weight,
   sampling_known, input_tokens, output_tokens, known_thinking_tokens, thinking_unknown_calls,
   attempts.attempt, attempts.tier, attempts.strategy, attempts.effort, attempts.provider, attempts.model,
@@ -17,18 +18,33 @@ INSERT INTO request_facts (project, request_id, task, time, end_time, first_call
   calls.reflection_ratio, version)
 WITH
   (SELECT groupArray((toString(task), verifier)) FROM policies) AS verifiers,
-asked AS (SELECT project, request_id FROM changed_requests WHERE run = {run:UInt64} AND piece = {piece:UInt32}),
+asked AS (SELECT * FROM changed_requests WHERE run = {run:UInt64} AND piece = {piece:UInt32}),
+found AS (
+  SELECT * FROM counted_calls AS c
+  WHERE (c.project, toDate(c.time), c.request_id) IN (SELECT project, arrayJoin(call_days), request_id FROM asked)
+),
+-- as in the view `numbered_calls`, which cannot be asked for days, since it counts over whole requests
+numbered AS (
+  SELECT *,
+    toUInt32(ifNull(stated_attempt, sum(tier_changed) OVER (PARTITION BY project, request_id ORDER BY time, span_id) + 1)) AS attempt
+  FROM (
+    SELECT *, role = 'answer' AND ifNull(tier != anyLast(tier) OVER (
+      PARTITION BY project, request_id, role = 'answer' ORDER BY time, span_id
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS tier_changed
+    FROM found
+  )
+),
+-- the same where all say it: nothing has to be sorted
+stated AS (SELECT *, toUInt32(assumeNotNull(stated_attempt)) AS attempt FROM found),
 tried AS (
-  SELECT project, request_id, attempt, any(request_task) AS class, countIf(role = 'answer') AS answers,
-    argMinIf(tier, n.time, role = 'answer') AS first_tier, argMinIf(toString(strategy), n.time, role = 'answer') AS first_strategy,
-    argMinIf(toString(effort), n.time, role = 'answer') AS first_effort,
-    argMaxIf(toString(provider), n.time, role = 'answer') AS last_provider,
-    argMaxIf(toString(model), n.time, role = 'answer') AS last_model,
-    argMin(toString(environment), n.time) AS first_environment, argMin(toString(service_name), n.time) AS first_service,
+  SELECT project, request_id, attempt, max(own_task) AS class, countIf(role = 'answer') AS answers,
+    argMinIf(tier, n.time, role = 'answer') AS first_tier,
+    argMinIf((toString(strategy), toString(effort)), n.time, role = 'answer') AS first_answer,
+    argMaxIf((toString(provider), toString(model)), n.time, role = 'answer') AS last_answer,
+    argMin((toString(environment), toString(service_name), sampling_probability), n.time) AS first_made,
     argMinIf(user_id, n.time, user_id != '') AS first_user, argMinIf(session_id, n.time, session_id != '') AS first_session,
     min(n.time) AS began, max(n.time + toIntervalNanosecond(toInt64(duration_ns / 1e6 * 1e6))) AS ended,
-    argMin(tuple(sampling_probability), n.time) AS first_sampling,
-    CAST((attempt, first_tier, first_strategy, first_effort, last_provider, last_model, first_environment, first_service,
+    CAST((attempt, first_tier, first_answer.1, first_answer.2, last_answer.1, last_answer.2, first_made.1, first_made.2,
       began, ended, count(), countIf(role = 'answer' AND billed), countIf(error_type != ''),
       if(countIf(role = 'answer' AND billed AND input_tokens IS NULL) > 0, NULL, ifNull(sumIf(input_tokens, role = 'answer'), 0)),
       if(countIf(role = 'answer' AND billed AND output_tokens IS NULL) > 0, NULL, ifNull(sumIf(output_tokens, role = 'answer'), 0)),
@@ -53,21 +69,20 @@ tried AS (
         time_to_first_chunk_ms Nullable(Float64), time_to_first_answer_ms Nullable(Float64), error_type String,
         sampling_probability Nullable(Float64), merged_spans UInt32, thinking_above_output UInt8, cache_above_input UInt8,
         inserted DateTime64(6, \'UTC\'), reflection_ratio Nullable(Float64))')) AS told_calls
-  FROM numbered_calls AS n
-  WHERE (project, request_id) IN asked
+  FROM {numbered:Identifier} AS n
   GROUP BY project, request_id, attempt
 ),
 whole AS (
-  SELECT project, request_id, if(any(class) = '', 'unknown', any(class)) AS task,
+  SELECT project, request_id, if(max(class) = '', 'unknown', max(class)) AS task,
     arraySort(t -> t.attempt, groupArrayIf(told, answers > 0)) AS attempts,
-    arraySort(c -> (c.time, c.span_id), arrayFlatten(groupArray(told_calls))) AS calls,
+    arraySort(c -> (c.time, c.span_id), groupArrayArray(told_calls)) AS calls,
     if(countIf(answers > 0) > 0, minIf(began, answers > 0), min(began)) AS time,
     if(countIf(answers > 0) > 0, maxIf(ended, answers > 0), max(ended)) AS end_time,
     if(countIf(answers > 0) > 0, argMinIf(first_user, attempt, answers > 0 AND first_user != ''),
       argMinIf(first_user, attempt, first_user != '')) AS user_id,
     if(countIf(answers > 0) > 0, argMinIf(first_session, attempt, answers > 0 AND first_session != ''),
       argMinIf(first_session, attempt, first_session != '')) AS session_id,
-    argMinIf(tuple(first_sampling.1), began, answers > 0).1 AS sampling
+    argMinIf(tuple(first_made.3), began, answers > 0).1 AS sampling
   FROM tried
   GROUP BY project, request_id
 ),
@@ -80,8 +95,15 @@ said AS (
     groupArrayIf(CAST((time, transform(source, ['human', 'test', 'reference'], [3, 2, 1], 0), attempt, outcome, source, sampling_probability),
       'Tuple(time DateTime64(9, \'UTC\'), rank UInt8, attempt UInt32, correct Nullable(Bool), source String, sampling_probability Nullable(Float64))'),
       NOT is_verdict AND outcome IS NOT NULL) AS all_labels
-  FROM {evaluations:Identifier}
-  WHERE (project, request_id) IN asked
+  FROM (
+    SELECT * FROM placed_verdicts AS v
+    WHERE (v.project, toDate(v.time), v.request_id) IN (SELECT project, arrayJoin(verdict_days), request_id FROM asked)
+    UNION ALL
+    SELECT * FROM placed_labels AS l
+    WHERE (l.project, toDate(l.time), l.request_id) IN (SELECT project, arrayJoin(label_days), request_id FROM asked)
+    UNION ALL
+    SELECT * FROM {lost:Identifier} AS u WHERE (u.project, u.request_id) IN (SELECT project, request_id FROM asked)
+  )
   GROUP BY project, request_id
 ),
 w.attempts AS tries, w.calls AS made, tries.attempt AS numbers,

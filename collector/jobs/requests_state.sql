@@ -10,6 +10,7 @@ SELECT seen_until AS until, now64(6) AS version, (SELECT rules FROM request_rule
     + (SELECT count() FROM spans WHERE inserted >= since AND span_class != 'inference' AND request_id != '') AS changes,
   -- of spans that are no matter of any request, too, it is said how far they were seen
   (SELECT max(settled_until) FROM watermarks WHERE job = 'settle') AS settled_until,
-  -- those that have to be looked up
-  (SELECT count() FROM verdicts WHERE unplaced) + (SELECT count() FROM labels WHERE unplaced) AS unplaced,
+  -- whether any has to be looked up
+  (SELECT count() FROM (SELECT 1 FROM verdicts WHERE unplaced LIMIT 1))
+    + (SELECT count() FROM (SELECT 1 FROM labels WHERE unplaced LIMIT 1)) > 0 AS unplaced,
   (SELECT max(recorded) FROM request_progress) AS recorded

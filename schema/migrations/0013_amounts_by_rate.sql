@@ -253,13 +253,13 @@ FROM (
 );
 
 -- Stretches with cells: whether nothing has come to their requests since, and whether their amounts are still made of the
--- same rates, whatever these say.
+-- same rates, whatever these say. Those that were made before are not: `books` of theirs are numbers of another kind.
 CREATE OR REPLACE VIEW rollup_coverage AS
 WITH (SELECT (books, rates) FROM price_hashes) AS prices
 SELECT s.step AS step, s.time AS time, s.build AS build, s.first_call_ns AS first_call_ns, s.last_call_ns AS last_call_ns,
   s.price_keys AS price_keys, s.fixed_keys AS fixed_keys,
   toUInt64(toUnixTimestamp64Micro(c.changed)) < s.build AS fresh,
-  s.books = cityHash64(arrayMap(key -> arrayMap(rate -> (if(rate.1 <= s.first_call_ns, 0, rate.1), if(rate.2 > s.last_call_ns, 0, rate.2),
+  s.books = cityHash64('by rate', arrayMap(key -> arrayMap(rate -> (if(rate.1 <= s.first_call_ns, 0, rate.1), if(rate.2 > s.last_call_ns, 0, rate.2),
       if(has(s.fixed_keys, key), rate.4, rate.3)),
     arrayFilter(rate -> rate.1 <= s.last_call_ns AND rate.2 > s.first_call_ns, prices.2[indexOf(prices.1, key)])),
     s.price_keys)) AS priced

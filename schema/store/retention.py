@@ -51,14 +51,19 @@ def apply_retention(client: Client, settings: RetentionSettings) -> list[str]:
     engines: dict[str, str] = {
         name: engine for name, engine in client.query(statement(__package__, "engines")).result_rows
     }
-    changed = []
+    wanted: dict[str, str] = {}
     for setting, tables in TABLES.items():
         days = getattr(settings, setting)
-        wanted = f"toDateTime(time) + toIntervalDay({days:d})" if days else ""
-        for table in tables:
-            found = _TTL.search(engines[table])
-            if (found["expression"] if found else "") != wanted:
-                change = f"MODIFY TTL {wanted}" if wanted else "REMOVE TTL"
-                client.command(f"ALTER TABLE {table} {change}")
-                changed.append(table)
+        wanted |= dict.fromkeys(tables, f"toDateTime(time) + toIntervalDay({days:d})" if days else "")
+    found_on = (settings.calls_days, settings.verdicts_days, settings.labels_days)
+    # where a request lies is known until nothing can lie there any more, by the end of the day
+    longest = max(days or 0 for days in found_on) if all(found_on) else 0
+    wanted["request_days"] = f"toDateTime(day) + toIntervalDay({longest + 1:d})" if longest else ""
+    changed = []
+    for table, expression in wanted.items():
+        found = _TTL.search(engines[table])
+        if (found["expression"] if found else "") != expression:
+            change = f"MODIFY TTL {expression}" if expression else "REMOVE TTL"
+            client.command(f"ALTER TABLE {table} {change}")
+            changed.append(table)
     return changed

@@ -42,6 +42,18 @@ SELECT DISTINCT ON (request_id, stated_attempt) project, time, time, request_id,
   sipHash64(request_id, stated_attempt, 1) % 100 < 60 + 15 * stated_attempt, 'human'
 FROM call_facts WHERE sipHash64(request_id) % 20 = 0
 """
+DAYS_OF_ALL: Final = """
+INSERT INTO request_days (request, day, kinds)
+SELECT cityHash64(toString(project), concat(substring(request_id, 3), hex(earlier))), toDate(time) - earlier, kinds
+FROM (
+  SELECT project, request_id, time, groupBitOr(kind) AS kinds FROM (
+    SELECT project, request_id, toDate(c.time) AS time, 1 AS kind FROM day_call_facts AS c
+    UNION ALL SELECT project, request_id, toDate(v.time) AS time, 2 AS kind FROM day_verdicts AS v
+    UNION ALL SELECT project, request_id, toDate(l.time) AS time, 4 AS kind FROM day_labels AS l
+  ) GROUP BY project, request_id, time
+)
+ARRAY JOIN {days:Array(UInt8)} AS earlier
+"""
 NAMES: Final = ("request_id", "trace_id", "span_id", "response_id")
 TIMES: Final = ("time", "received", "end_time", "first_call", "last_call", "inserted", "attempts.time",
     "attempts.end_time", "attempts.label_time", "calls.time", "calls.inserted")  # fmt: skip
@@ -75,6 +87,7 @@ def _copies(client: Client, requests: int) -> None:
     for days in _batches(max(1, COPIED_AT_ONCE // requests)):
         for table in COPIED:
             client.command(_copying(table, columns[table]), parameters={"days": days}, settings=_AS_THEY_ARE)
+    client.command(DAYS_OF_ALL, parameters={"days": list(range(1, DAYS))})
     for table in COPIED:
         client.command(f"DROP TABLE day_{table}")
 

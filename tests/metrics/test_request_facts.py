@@ -174,15 +174,20 @@ class History:
         book = self._chance.choice(books)
         insert(self._client, "prices", [price(model=model, recorded=recorded, **one) for one in book])
 
-    def correction(self) -> tuple[str, dt.datetime | None] | None:
-        """Other rates of one model, from an instant on or for all of history; which model, and the instant."""
+    def correction(self, rather: Collection[str]) -> tuple[str, dt.datetime | None] | None:
+        """Other rates of one model, from an instant on or for all of history; which model, and the instant.
+
+        Args:
+            rather: models of which one is taken where there are any.
+        """
         found = select(
             self._client, "SELECT * FROM prices WHERE recorded IN (SELECT max(recorded) FROM prices GROUP BY model)"
         )
         if not found:
             return None
         self._prices += 1
-        model = self._chance.choice(sorted({row["model"] for row in found}))
+        known = {row["model"] for row in found}
+        model = self._chance.choice(sorted(known & set(rather) or known))
         factors = {name: self._chance.choice((0.5, 3.0)) for name in found[0] if name.endswith("_per_mtok_usd")}
         middle = self._chance.choice((None, NOW - dt.timedelta(days=2, hours=self._chance.randint(0, 60))))
         book = []

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.metrics.test_request_facts import DAY_S, NOW, History, same
+from tests.metrics.test_request_facts import DAY_S, MODELS, NOW, History, same
 from tests.schema.rows import insert, label, price, select, span
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
@@ -115,13 +115,15 @@ def corrected(client: Client, chance: random.Random, history: History) -> int:
     """Correct rates of past calls: cells answer on, but where the rates are no more the same ones; how many do."""
     sql = "SELECT step, time, first_call_ns, last_call_ns, fixed_keys, price_keys FROM rollup_coverage WHERE priced"
     before = {(row["step"], row["time"]): row for row in select(client, sql)}
-    known = history.correction()
+    [keys] = select(
+        client, "SELECT " + ", ".join(f"cityHash64('acme', '{name}', 'standard') AS `{name}`" for name in MODELS)
+    )
+    in_use = {key for row in before.values() for key in set(row["price_keys"]) - set(row["fixed_keys"])}
+    known = history.correction([name for name, key in keys.items() if key in in_use])
     if known is None:
         return 0
     model, middle = known
-    [(key,)] = client.query(
-        "SELECT cityHash64('acme', {model:String}, 'standard')", parameters={"model": model}
-    ).result_rows
+    key = keys[model]
     cut_ns = None if middle is None else int(middle.timestamp()) * 10**9
     wanted = {
         place
@@ -133,7 +135,8 @@ def corrected(client: Client, chance: random.Random, history: History) -> int:
         )
     }
     after = {(row["step"], row["time"]): row for row in select(client, sql)}
-    assert after.keys() == wanted
+    # a book may have had no rate in the time of a stretch
+    assert wanted <= after.keys() <= before.keys()
     answering = [place for place in wanted if place[0] == 900 and key in before[place]["price_keys"]]
     everything = Filters(NOW - dt.timedelta(days=40), NOW + dt.timedelta(days=3), None)
     for metric in chance.sample(sorted(AMOUNTS), 2):
@@ -169,9 +172,9 @@ def run(client: Client, seed: int, steps: int, count: int) -> tuple[int, int]:
         used += check(client, chance, 1)
     refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=0)
     repriced += corrected(client, chance, history)
-    # what was summed up before and after is right together
-    refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=0)
-    repriced += corrected(client, chance, history)
+    if steps > 2:  # what was summed up before and after is right together
+        refresh_rollups(client, rollups_from=0, budget_s=None, kept_s=0)
+        repriced += corrected(client, chance, history)
     used += check(client, chance, count)
     if chance.random() < 0.3:
         cut = history.retention()
@@ -266,6 +269,50 @@ def test_a_stretch_is_read_only_while_nothing_came_to_its_requests(client: Clien
     assert [used("ttr"), used("cost")] == [0, 0]
     refresh_rollups(client, rollups_from=0, kept_s=0)
     assert select(client, "SELECT count() AS cells FROM ttr_cells") == [{"cells": 0}]
+
+
+def test_a_day_is_summed_up_right_when_a_price_begins_in_it_after_its_quarters_were_counted(client: Client) -> None:
+    day = OLD.replace(hour=0, minute=0)
+    calls = [
+        span(time=day + dt.timedelta(hours=hour), request_id=f"r{hour}", tier=1, **usage)
+        for hour, usage in (
+            (2, {"input_tokens": 9, "output_tokens": 9, "thinking_tokens": 4}),
+            (22, {"input_tokens": 5, "output_tokens": 30, "thinking_tokens": 30}),
+        )
+    ]
+    insert(client, "spans", calls)
+    insert(client, "prices", [price()])
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client, rollups_from=0) == 3  # two quarters and their day
+    filters, noon = Filters(day - dt.timedelta(days=3), NOW), day + dt.timedelta(hours=12)
+
+    def used() -> set[int]:
+        return {assert_same(client, metric, filters, ("task",)) for metric in ("cost", "routing")}
+
+    for number, thinking_usd in enumerate((9.0, 11.0)):
+        told = {"recorded": NOW + dt.timedelta(seconds=number), "thinking_per_mtok_usd": thinking_usd}
+        insert(
+            client,
+            "prices",
+            [price(**{**told, "valid_until": noon}), price(**told, input_per_mtok_usd=5.0, valid_from=noon)],
+        )
+        # at first the quarters answer alone, then the day, which is all that is made anew
+        assert used() == ({2} if number == 0 else {1})
+        assert refresh_rollups(client, rollups_from=0) == (1 if number == 0 else 0)
+        assert used() == {1}
+
+
+def test_what_a_provider_reports_holds_and_is_counted_anew_where_the_rates_of_its_parts_change(client: Client) -> None:
+    usage: dict[str, Any] = {"input_tokens": 9, "output_tokens": 9, "thinking_tokens": 4}
+    other = {**usage, "request_model": "acme-mini", "reported_cost_usd": 0.5}
+    insert(client, "spans", [span(time=OLD, request_id="a", **usage), span(time=OLD, request_id="b", **other)])
+    insert(client, "prices", [price(), price(model="acme-mini")])
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client, rollups_from=0) == 2
+    filters = Filters(OLD - dt.timedelta(days=3), NOW)
+    for model, answered in (("acme-think-1", 1), ("acme-mini", 0)):
+        insert(client, "prices", [price(model=model, recorded=NOW, thinking_per_mtok_usd=9.0)])
+        assert {assert_same(client, metric, filters, ("task",)) for metric in ("cost", "cpq")} == {answered}
 
 
 def test_a_quarter_with_an_open_request_is_not_counted_yet(client: Client) -> None:

@@ -38,6 +38,18 @@ def test_rows_go_after_their_days_and_settings_can_be_taken_back(client: Client)
     assert numbers(client, "spans") == ["new", "older"]
 
 
+def test_where_a_request_lies_is_known_for_as_long_as_anything_can_lie_there(client: Client) -> None:
+    days = [OLD.date() - dt.timedelta(days=n) for n in (0, 25)]
+    client.insert("request_days", [[n, day, 1] for n, day in enumerate(days)], column_names=["request", "day", "kinds"])
+    settings = RetentionSettings(spans_days=30, calls_days=50, verdicts_days=60)
+    assert "request_days" not in apply_retention(client, settings)  # labels are kept for ever
+    settings = RetentionSettings(spans_days=30, calls_days=50, verdicts_days=60, labels_days=40)
+    assert apply_retention(client, settings) == ["labels", "request_days"]
+    client.command("OPTIMIZE TABLE request_days FINAL")
+    assert select(client, "SELECT day FROM request_days") == [{"day": days[0]}]
+    assert "request_days" in apply_retention(client, RetentionSettings())
+
+
 def test_a_late_span_leaves_the_calls_of_spans_that_went_before(client: Client) -> None:
     trace = "1" * 32
     insert(client, "spans", [span(trace_id=trace, request_id="r", time=OLD)])

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.schema.rows import Row, insert, label, price, rule, select, span, verdict
+from tests.schema.rows import START, Row, insert, label, price, rule, select, span, verdict
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -77,3 +77,24 @@ def test_an_older_store_with_data_answers_after_an_upgrade_as_a_new_one(
         settle_calls(client)
         assert answers(client) == expected
         assert all(expected.values())
+
+
+def test_rollups_made_before_they_had_amounts_by_rate_answer_no_amounts(
+    empty_database: StoreAddress, tmp_path: Path
+) -> None:
+    laid(empty_database, tmp_path, 12)
+    with connect(empty_database) as client:
+        changed = START.replace(minute=0, second=0)
+        client.insert("rollup_changes", [[changed, changed]], column_names=["time", "changed"])
+        # of calls without a book, of which no rate can tell
+        client.command(
+            "INSERT INTO rollup_stretches SELECT 900, {time:DateTime('UTC')}, toUnixTimestamp64Micro(now64(6)), 0, 0,"
+            " [7], cityHash64(arrayMap(key ->"
+            " arrayMap(rate -> (rate.1, rate.2, rate.3), r.rates[indexOf(r.books, key)]), [7]))"
+            " FROM price_hashes AS r",
+            parameters={"time": changed},
+        )
+        coverage = "SELECT fresh, priced FROM rollup_coverage"
+        assert select(client, coverage) == [{"fresh": 1, "priced": 1}]
+        migrate(empty_database)
+        assert select(client, coverage) == [{"fresh": 1, "priced": 0}]
