@@ -30,9 +30,9 @@ from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
 
 WINDOWS = {"24h": 1, "7d": 7, "30d": 30, "90d": 90}
-AT_MOST = {"quota": 1, "reflection": 1}
-"""Days over which it makes sense to ask: a row for each user and session a day; what only the views can tell."""
-WITHOUT_ROLLUPS = ("quota", "runaways", "reflection")
+AT_MOST = {"quota": 1}
+"""Days over which it makes sense to ask: all users and sessions of each day are counted."""
+WITHOUT_ROLLUPS = ("quota", "runaways")
 VIEWS_UP_TO = 2_000_000
 """Calls of a store over whose views it can be waited for an answer."""
 COMPARED_UP_TO = 20_000_000
