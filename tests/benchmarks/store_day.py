@@ -107,7 +107,7 @@ class Fill:
             )
         self._beside(
             (_copying(table, columns[table]), {"days": days, "month": month})
-            for month, days in _batches(until, max(1, COPIED_AT_ONCE // requests))
+            for month, days in batches(until, max(1, COPIED_AT_ONCE // requests))
             for table in COPIED
         )
         self.client.command(DAYS_OF_ALL, parameters={"days": list(range(1, DAYS))})
@@ -190,7 +190,7 @@ _AS_THEY_ARE: Final[dict[str, Any]] = {
 }
 
 
-def _batches(until: dt.datetime, size: int) -> Iterator[tuple[int, list[int]]]:
+def batches(until: dt.datetime, size: int) -> Iterator[tuple[int, list[int]]]:
     """Months and days back of which copies lie there, in whole or in part.
 
     The store divides what it inserts by month, row by row: nine times as much work for rows of many arrays as all the
