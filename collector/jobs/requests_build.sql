@@ -39,12 +39,16 @@ stated AS (SELECT *, toUInt32(assumeNotNull(stated_attempt)) AS attempt FROM fou
 tried AS (
   SELECT project, request_id, attempt, max(own_task) AS class, countIf(role = 'answer') AS answers,
     argMinIf(tier, n.time, role = 'answer') AS first_tier,
-    argMinIf((toString(strategy), toString(effort)), n.time, role = 'answer') AS first_answer,
-    argMaxIf((toString(provider), toString(model)), n.time, role = 'answer') AS last_answer,
-    argMin((toString(environment), toString(service_name), sampling_probability), n.time) AS first_made,
+    -- one by one: a tuple of what the first call says takes several times as long
+    argMinIf(toString(strategy), n.time, role = 'answer') AS first_strategy,
+    argMinIf(toString(effort), n.time, role = 'answer') AS first_effort,
+    argMaxIf(toString(provider), n.time, role = 'answer') AS last_provider,
+    argMaxIf(toString(model), n.time, role = 'answer') AS last_model,
+    argMin(toString(environment), n.time) AS first_environment, argMin(toString(service_name), n.time) AS first_service,
+    argMin(ifNull(sampling_probability, 0), n.time) AS first_probability,
     argMinIf(user_id, n.time, user_id != '') AS first_user, argMinIf(session_id, n.time, session_id != '') AS first_session,
     min(n.time) AS began, max(n.time + toIntervalNanosecond(toInt64(duration_ns / 1e6 * 1e6))) AS ended,
-    CAST((attempt, first_tier, first_answer.1, first_answer.2, last_answer.1, last_answer.2, first_made.1, first_made.2,
+    CAST((attempt, first_tier, first_strategy, first_effort, last_provider, last_model, first_environment, first_service,
       began, ended, count(), countIf(role = 'answer' AND billed), countIf(error_type != ''),
       if(countIf(role = 'answer' AND billed AND input_tokens IS NULL) > 0, NULL, ifNull(sumIf(input_tokens, role = 'answer'), 0)),
       if(countIf(role = 'answer' AND billed AND output_tokens IS NULL) > 0, NULL, ifNull(sumIf(output_tokens, role = 'answer'), 0)),
@@ -82,7 +86,7 @@ whole AS (
       argMinIf(first_user, attempt, first_user != '')) AS user_id,
     if(countIf(answers > 0) > 0, argMinIf(first_session, attempt, answers > 0 AND first_session != ''),
       argMinIf(first_session, attempt, first_session != '')) AS session_id,
-    argMinIf(tuple(first_made.3), began, answers > 0).1 AS sampling
+    argMinIf(first_probability, began, answers > 0) AS sampling
   FROM tried
   GROUP BY project, request_id
 ),
@@ -121,7 +125,7 @@ arrayMap(mine -> arrayLast(l -> true, mine), given) AS labels,
 -- how likely the attempt was drawn does not depend on who labels it after that: the newest that was told holds
 arrayMap(mine -> arrayLast(l -> l.sampling_probability IS NOT NULL, mine).sampling_probability, given) AS drawn
 SELECT w.project, w.request_id, w.task, w.time, w.end_time, made.time[1], made.time[-1], w.user_id, w.session_id,
-  assumeNotNull(if(w.sampling > 0, 1 / w.sampling, 1)), ifNull(w.sampling > 0, false),
+  if(w.sampling > 0, 1 / w.sampling, 1), w.sampling > 0,
   if(arrayExists(x -> x IS NULL, tries.input_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), tries.input_tokens))),
   if(arrayExists(x -> x IS NULL, tries.output_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), tries.output_tokens))),
   arraySum(tries.known_thinking_tokens), arraySum(tries.thinking_unknown_calls),

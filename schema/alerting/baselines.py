@@ -16,6 +16,8 @@ MIN_REQUESTS = 59
 """Below it no order statistic lies above the 95th percentile with 95 % confidence: 1 - 0.95^58 < 0.95."""
 ENOUGH_REQUESTS = 200
 """From here on the p95 itself is the bound."""
+LOOK_BACK_S = (7 + 1) * 86_400 + 300
+"""How long before a minute the first call begins of a request that counts: its window, and how long a request takes."""
 
 
 @cache
@@ -38,12 +40,21 @@ def make_baselines(client: Client, minutes: Iterable[dt.datetime], projects: Col
         minutes: for which; one that is close to now is what the store knows now.
         projects: of these alone; empty: of all.
     """
+    asked = sorted({round(minute.timestamp()) for minute in minutes})
+    if not asked:
+        return 0
+    begin = asked[0] - LOOK_BACK_S
+    known = client.query(statement(__package__, "baselines_known"), parameters={"begin": begin}, tz_mode="aware")
+    [(since, whole)] = known.result_rows
     summary = client.command(
         statement(__package__, "make_baselines"),
         parameters={
-            "minutes": sorted({round(minute.timestamp()) for minute in minutes}),
+            "minutes": asked,
+            "begin": begin,
             "ranks": bounding_ranks(),
             "projects": list(projects),
+            "since": since,
+            "whole": whole,
         },
     )
     assert isinstance(summary, QuerySummary)  # what an insert answers

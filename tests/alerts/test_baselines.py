@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from tests.alerts.traffic import insert_settled, request
 from tests.schema.rows import insert, select, span
 from thinkmeter.collector.jobs.baselines import refresh_baselines
+from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.schema.alerting.baselines import bounding_ranks, make_baselines, minute_of, read_baselines
+from thinkmeter.schema.rules import Rule, store_rules
 
 MINUTE = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.UTC)
 WEEK = dt.timedelta(days=7)
@@ -129,6 +131,46 @@ def test_the_window_takes_its_beginning_and_not_its_end(client: Client) -> None:
     make_baselines(client, [MINUTE])
     [baselines] = read_baselines(client, "edges", [MINUTE]).values()
     assert {(b.task, b.n, b.p95) for b in baselines} == {("a", 2, 3.9), ("default", 2, 3.9)}
+
+
+def test_what_came_since_requests_were_made_counts_as_if_they_were_made_anew(client: Client) -> None:
+    """Requests are made by a job of its own, every two seconds, and after other rules all anew."""
+
+    def made(minute: dt.datetime) -> dict[str, tuple[int, float, float | None]]:
+        make_baselines(client, [minute])
+        [baselines] = read_baselines(client, "late", [minute]).values()
+        return {b.task: (b.n, b.p95, b.bound) for b in baselines}
+
+    settled = [MINUTE - dt.timedelta(hours=1 + n) for n in range(100)]
+    put(client, "late", [*(("a", n, at) for n, at in enumerate(settled)), ("a", None, settled[0])])
+    refresh_requests(client, budget_s=None)
+    assert made(MINUTE) == {"a": expected([*range(100)]), "default": expected([*range(100)])}
+    columns = "project, request_id, time, duration_ns, stated_task, told_thinking_tokens, output_tokens, version"
+    later = "SELECT {}, now64(6){} FROM call_facts WHERE project = 'late' AND request_id = {{name:String}}"
+    for name, change in {
+        "r0": "project, request_id, time, duration_ns, stated_task, 5000, output_tokens",  # another count
+        "r1": "project, request_id, time + INTERVAL 200 HOUR, duration_ns, stated_task, 7, output_tokens",  # goes on
+        "r2": "project, request_id, time + INTERVAL 1 SECOND, duration_ns, 'b', 8, output_tokens",  # another class
+    }.items():
+        client.command(f"INSERT INTO call_facts ({columns}) {later.format(change, '')}", {"name": name})
+    gone = later.format(columns.removesuffix(", version"), ", 1")
+    client.command(f"INSERT INTO call_facts ({columns}, is_deleted) {gone}", {"name": "r3"})
+    new = MINUTE - dt.timedelta(minutes=1)
+    client.insert(
+        "call_facts",
+        [["late", "r101", new - SETTLING - dt.timedelta(seconds=1), 10**9, "a", 600, 10**6]],
+        column_names=columns.split(", ")[:-1],
+    )
+    mine = [5000, *range(4, 100), 600]
+    wanted = {"a": expected(mine), "b": expected([2 + 8]), "default": expected([*mine, 2 + 8])}
+    before = MINUTE - dt.timedelta(seconds=30)  # any moment will do: of this one there are no baselines yet
+    assert made(before) == wanted
+    refresh_requests(client, budget_s=None)
+    assert made(before - dt.timedelta(seconds=10)) == wanted
+    # by other rules what was made before says nothing
+    store_rules(client, "never_thinks", [Rule("", "^$", "")])
+    wanted |= {"a": expected([*mine, 0]), "default": expected([*mine, 2 + 8, 0])}
+    assert made(before - dt.timedelta(seconds=20)) == wanted
 
 
 def test_many_minutes_at_once_are_each_as_if_made_alone(client: Client) -> None:

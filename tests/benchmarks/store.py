@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from tests.benchmarks.store_day import DAYS, fill, filled, make_cells, same
+from tests.benchmarks.store_day import DAYS, Fill, filled, same
 from tests.schema.rows import insert, label, price, span
 from thinkmeter.collector.jobs.requests import rebuild_requests, refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
@@ -36,7 +36,7 @@ WITHOUT_ROLLUPS = ("quota", "runaways")
 VIEWS_UP_TO = 2_000_000
 """Calls of a store over whose views it can be waited for an answer."""
 COMPARED_UP_TO = 20_000_000
-"""The same for a piece of a day."""
+"""The same for a piece of a day, and for what is counted from facts over all days."""
 TILES = ("cpq", "ttr", "escr", "vrate")
 
 
@@ -54,23 +54,23 @@ def main() -> None:
         migrate(store.address)
         clock = _Clock(store.pid)
         client, reader = stack.enter_context(connect(store.address)), stack.enter_context(Reader(store.address))
-        until = filled(client)
+        until, fill = filled(client), Fill(store.address, client, clock)
         if until is None:
             until = dt.datetime.now(dt.UTC).replace(microsecond=0)
-            fill(client, round(told.calls), until, clock)
-        make_cells(client, until, clock)
+            fill.facts(round(told.calls), until)
+        fill.cells(until)
         [(calls, requests)] = client.query(
             "SELECT (SELECT count() FROM call_facts), count() FROM request_facts"
         ).result_rows
         print(f"{calls:,} calls of {requests:,} requests over {DAYS} days")
         if calls <= COMPARED_UP_TO:
             print("a piece of a day out of rollups, facts and views:", same(store.address, until))
-        _ask(reader, until, told.rounds, clock, views=calls <= VIEWS_UP_TO)
+        _ask(reader, until, told.rounds, clock, facts=calls <= COMPARED_UP_TO, views=calls <= VIEWS_UP_TO)
         if not told.no_changes:
             _change(client, store.address, until, clock)
 
 
-def _ask(reader: Reader, until: dt.datetime, rounds: int, clock: "_Clock", *, views: bool) -> None:
+def _ask(reader: Reader, until: dt.datetime, rounds: int, clock: "_Clock", *, facts: bool, views: bool) -> None:
     print(f"\nOverview, {rounds} rounds: ms, p50 and p95 of its queries; CPU ms a query")
     for window, days in WINDOWS.items():
         times = {name: clock.times(ask, rounds) for name, ask in _overview(reader, until, days).items()}
@@ -85,7 +85,7 @@ def _ask(reader: Reader, until: dt.datetime, rounds: int, clock: "_Clock", *, vi
     for name in METRICS:
         windows = [days for days in WINDOWS.values() if days <= AT_MOST.get(name, days)]
         asked = [partial(reader.report, name, since=until - dt.timedelta(days=n), until=until) for n in windows]
-        if name not in WITHOUT_ROLLUPS:  # which do not know the service, and all calls have this one
+        if facts and name not in WITHOUT_ROLLUPS:  # which do not know the service, and all calls have this one
             asked.append(partial(asked[-1], where={"service": "shop"}))
         if views and name not in AT_MOST:  # attributes are in the views alone
             asked.append(partial(asked[0], where={"attr:none": ""}))

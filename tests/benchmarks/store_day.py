@@ -4,9 +4,16 @@ What its copies hold is what the jobs would have made of such days: `same` compa
 rollups, facts and the views.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +24,7 @@ from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.query import Reader
-from thinkmeter.schema.store.client import StoreAddress
+from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.tables import CELLS
 
 HERE: Final = Path(__file__).parent
@@ -26,9 +33,11 @@ CALLS_PER_REQUEST: Final = 1.596
 """Of `store_spans.sql`: 1.4 attempts, of one in fifty eight times as many calls."""
 MODELS: Final = ("acme-mini", "acme-think-1", "acme-think-2")
 SETTLED_AT_ONCE: Final = 150_000
-COPIED_AT_ONCE: Final = 1_000_000
+COPIED_AT_ONCE: Final = 500_000
 CELLS_AT_ONCE: Final = 15
 """Days."""
+TOLD_EVERY_S: Final = 10.0
+"""How often it is printed how far copies have come."""
 
 VERDICTS: Final = """
 INSERT INTO verdicts (project, received, time, request_id, attempt, verifier, score, threshold, passed)
@@ -60,15 +69,108 @@ TIMES: Final = ("time", "received", "end_time", "first_call", "last_call", "inse
 COPIED: Final = ("call_facts", "verdicts", "labels", "request_facts")
 
 
-def fill(client: Client, calls: int, until: dt.datetime, clock: Callable[[str, Callable[[], object]], None]) -> None:
-    """Make so many calls over `DAYS` days until then; `clock` is told what is done, and does it."""
-    insert(client, "prices", [price(model=model, recorded=until - dt.timedelta(days=99)) for model in MODELS])
-    requests = round(calls / CALLS_PER_REQUEST / DAYS)
-    clock("spans of a day, settled", lambda: _spans(client, requests, until))
-    clock("its verdicts and labels", lambda: [client.command(sql) for sql in (VERDICTS, LABELS)])
-    clock("its requests, by the job", lambda: refresh_requests(client, budget_s=None))
-    clock(f"{DAYS - 1} days more", lambda: _copies(client, requests))
-    client.insert("watermarks", [["benchmark", until, calls]], column_names=["job", "settled_until", "rows"])
+class Fill:
+    """Fills a store.
+
+    Attributes:
+        address: of the store.
+        client: of the same.
+        clock: is told what is done, and does it.
+    """
+
+    def __init__(
+        self, address: StoreAddress, client: Client, clock: Callable[[str, Callable[[], object]], None]
+    ) -> None:
+        """Fill nothing yet."""
+        self.address = address
+        self.client = client
+        self.clock = clock
+
+    def facts(self, calls: int, until: dt.datetime) -> None:
+        """Make so many calls over `DAYS` days until then."""
+        client, clock = self.client, self.clock
+        insert(client, "prices", [price(model=model, recorded=until - dt.timedelta(days=99)) for model in MODELS])
+        requests = round(calls / CALLS_PER_REQUEST / DAYS)
+        clock("spans of a day, settled", lambda: _spans(client, requests, until))
+        clock("its verdicts and labels", lambda: [client.command(sql) for sql in (VERDICTS, LABELS)])
+        clock("its requests, by the job", lambda: refresh_requests(client, budget_s=None))
+        clock(f"{DAYS - 1} days more", lambda: self._copies(requests, until))
+        client.insert("watermarks", [["benchmark", until, calls]], column_names=["job", "settled_until", "rows"])
+
+    def _copies(self, requests: int, until: dt.datetime) -> None:
+        columns = {table: _columns(self.client, table) for table in COPIED}
+        for table in COPIED:
+            self.client.command(f"DROP TABLE IF EXISTS day_{table}")
+            self.client.command(
+                f"CREATE TABLE day_{table} ORDER BY tuple() AS SELECT {', '.join(columns[table])} FROM {table}\n"
+                f"ORDER BY {_order(self.client, table)}"
+            )
+        self._beside(
+            (_copying(table, columns[table]), {"days": days, "month": month})
+            for month, days in batches(until, max(1, COPIED_AT_ONCE // requests))
+            for table in COPIED
+        )
+        self.client.command(DAYS_OF_ALL, parameters={"days": list(range(1, DAYS))})
+        for table in COPIED:
+            self.client.command(f"DROP TABLE day_{table}")
+
+    def cells(self, until: dt.datetime) -> None:
+        """Make rollups: of the newest days by the job, of those before as copies, and of the rest by the job."""
+        client, clock = self.client, self.clock
+        day = until.replace(hour=0, minute=0, second=0) - dt.timedelta(days=1)  # the newest that is over
+        earlier = (day - (until - dt.timedelta(days=DAYS))).days
+
+        def made() -> int:
+            sql = "SELECT count() FROM rollup_coverage WHERE step = 86400 AND time < {day:DateTime('UTC')}"
+            return int(client.query(sql, parameters={"day": day}).result_rows[0][0])
+
+        def newest() -> None:
+            sql = "SELECT count() FROM rollup_coverage WHERE step = 86400 AND time = {day:DateTime('UTC')}"
+            while not client.query(sql, parameters={"day": day}).result_rows[0][0]:
+                assert refresh_rollups(client, rollups_from=0, budget_s=0.0), (
+                    "the newest day is not over for long enough"
+                )
+
+        if made() < earlier:
+            clock("rollups of the newest days, by the job", newest)
+            clock(f"copies of them, {earlier} days", lambda: self._copied_cells(day, earlier))
+        clock("rollups of the rest, by the job", lambda: refresh_rollups(client, rollups_from=0, budget_s=None))
+
+    def _copied_cells(self, day: dt.datetime, earlier: int) -> None:
+        [(build,)] = self.client.query("SELECT toUInt64(toUnixTimestamp64Micro(now64(6)))").result_rows
+        months = groupby(range(1, earlier + 1), lambda back: _month(day - dt.timedelta(days=back)))
+        days = [list(found) for _, found in months]
+        self._beside(
+            (sql, {"day": day, "days": some[first : first + CELLS_AT_ONCE], "build": build})
+            for sql in [_copying_cells(self.client, table) for table in CELLS]
+            for some in days
+            for first in range(0, len(some), CELLS_AT_ONCE)
+        )
+        # what is written down here is taken for made
+        told = {"day": day, "days": list(range(1, earlier + 1)), "build": build}
+        self.client.command(_copying_cells(self.client, "rollup_stretches"), parameters=told)
+
+    def _beside(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Statements on all cores, each of which takes one; how many are done is printed now and then."""
+        waiting = list(statements)
+        clients: SimpleQueue[Client] = SimpleQueue()
+        began = told = time.monotonic()
+
+        def done(asked: tuple[str, dict[str, Any]]) -> None:
+            client = clients.get()
+            try:
+                client.command(asked[0], parameters=asked[1], settings=_AS_THEY_ARE)
+            finally:
+                clients.put(client)
+
+        with contextlib.ExitStack() as stack:
+            for _ in range(os.cpu_count() or 1):
+                clients.put(stack.enter_context(connect(self.address)))
+            pool = stack.enter_context(ThreadPoolExecutor(clients.qsize()))
+            for number, _ in enumerate(pool.map(done, waiting), start=1):
+                if time.monotonic() > told + TOLD_EVERY_S:
+                    told = time.monotonic()
+                    print(f"  {number} of {len(waiting)} copies after {told - began:.0f} s", flush=True)
 
 
 def _spans(client: Client, requests: int, until: dt.datetime) -> None:
@@ -80,29 +182,42 @@ def _spans(client: Client, requests: int, until: dt.datetime) -> None:
         settle_calls(client)
 
 
-def _copies(client: Client, requests: int) -> None:
-    columns = {table: _columns(client, table) for table in COPIED}
-    for table in COPIED:
-        client.command(f"CREATE TABLE day_{table} ORDER BY tuple() AS SELECT {', '.join(columns[table])} FROM {table}")
-    for days in _batches(max(1, COPIED_AT_ONCE // requests)):
-        for table in COPIED:
-            client.command(_copying(table, columns[table]), parameters={"days": days}, settings=_AS_THEY_ARE)
-    client.command(DAYS_OF_ALL, parameters={"days": list(range(1, DAYS))})
-    for table in COPIED:
-        client.command(f"DROP TABLE day_{table}")
-
-
 _AS_THEY_ARE: Final[dict[str, Any]] = {
     "optimize_on_insert": 0,
     "insert_allow_materialized_columns": 1,
     "max_insert_threads": 1,
-    "max_threads": 2,
+    "max_threads": 1,
 }
 
 
-def _batches(size: int) -> Iterator[list[int]]:
-    for first in range(1, DAYS, size):
-        yield list(range(first, min(first + size, DAYS)))
+def batches(until: dt.datetime, size: int) -> Iterator[tuple[int, list[int]]]:
+    """Months and days back of which copies lie there, in whole or in part.
+
+    The store divides what it inserts by month, row by row: nine times as much work for rows of many arrays as all the
+    rest, where they are of several.
+    """
+    lie: dict[int, list[int]] = {}
+    for day in range(1, DAYS):
+        ends = until + dt.timedelta(minutes=1) - dt.timedelta(days=day)  # those that begin last go on for some seconds
+        begins = until - dt.timedelta(days=day + 1)
+        for month in dict.fromkeys((_month(ends), _month(begins))):
+            lie.setdefault(month, []).append(day)
+    for month, days in lie.items():
+        for first in range(0, len(days), size):
+            yield month, days[first : first + size]
+
+
+def _month(moment: dt.datetime) -> int:
+    return moment.year * 100 + moment.month
+
+
+def _order(client: Client, table: str) -> str:
+    """What a copy of a day is sorted by, before it has names of its own."""
+    [(key,)] = client.query(
+        "SELECT sorting_key FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+        parameters={"table": table},
+    ).result_rows
+    return re.sub(rf"\b({'|'.join(NAMES)})\b", r"substring(\1, 3)", key)
 
 
 def _columns(client: Client, table: str) -> dict[str, str]:
@@ -126,62 +241,34 @@ def _columns(client: Client, table: str) -> dict[str, str]:
 
 
 def _copying(table: str, columns: dict[str, str]) -> str:
-    """The rows of the day once more, `days` earlier, under other names."""
+    """The rows of the day once more, `days` earlier, under other names, as far as they lie in `month`."""
     return (
-        f"INSERT INTO {table} ({', '.join(columns)})\nSELECT {', '.join(columns.values())}\nFROM day_{table}\n"
-        "ARRAY JOIN {days:Array(UInt8)} AS day"
+        f"INSERT INTO {table} ({', '.join(columns)})\nSELECT {', '.join(columns.values())}\nFROM day_{table} AS d\n"
+        "ARRAY JOIN {days:Array(UInt8)} AS day\nWHERE toYYYYMM(d.time - toIntervalDay(day)) = {month:UInt32}"
     )
 
 
-def make_cells(client: Client, until: dt.datetime, clock: Callable[[str, Callable[[], object]], None]) -> None:
-    """Make rollups: of the newest days by the job, of those before as copies of them, and of the rest by the job."""
-    day = until.replace(hour=0, minute=0, second=0) - dt.timedelta(days=1)  # the newest that is over
-    earlier = (day - (until - dt.timedelta(days=DAYS))).days
-
-    def made() -> int:
-        sql = "SELECT count() FROM rollup_coverage WHERE step = 86400 AND time < {day:DateTime('UTC')}"
-        return int(client.query(sql, parameters={"day": day}).result_rows[0][0])
-
-    def newest() -> None:
-        sql = "SELECT count() FROM rollup_coverage WHERE step = 86400 AND time = {day:DateTime('UTC')}"
-        while not client.query(sql, parameters={"day": day}).result_rows[0][0]:
-            assert refresh_rollups(client, rollups_from=0, budget_s=0.0), "the newest day is not over for long enough"
-
-    if made() < earlier:
-        clock("rollups of the newest days, by the job", newest)
-        clock(f"copies of them, {earlier} days", lambda: _copied_cells(client, day, earlier))
-    clock("rollups of the rest, by the job", lambda: refresh_rollups(client, rollups_from=0, budget_s=None))
-
-
-def _copied_cells(client: Client, day: dt.datetime, earlier: int) -> None:
-    [(build,)] = client.query("SELECT toUInt64(toUnixTimestamp64Micro(now64(6)))").result_rows
-    for table in (*CELLS, "rollup_stretches"):
-        columns = [
-            name
-            for name, _ in client.query(
-                "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
-                parameters={"table": table},
-            ).result_rows
-        ]
-        told = {name: name for name in columns} | {"time": "time - toIntervalDay(day)", "build": "{build:UInt64}"}
-        told |= {name: f"{name} - toIntervalDay(day)" for name in ("quarter",) if name in columns}
-        told |= {
-            name: f"{name} - day * 86400000000000" for name in ("first_call_ns", "last_call_ns") if name in columns
-        }
-        if "kinds" in columns:
-            told["kinds"] = "arrayMap(kind -> (kind.1 - toIntervalDay(day), kind.2, kind.3, kind.4, kind.5), kinds)"
-        sql = (
-            f"INSERT INTO {table} ({', '.join(columns)})\nSELECT {', '.join(told[name] for name in columns)}\n"
-            f"FROM (SELECT * FROM {table} WHERE toStartOfDay(time) = {{day:DateTime('UTC')}}\n"
-            "  AND (step, time, build) IN (\n"
-            "    SELECT step, time, max(build) FROM rollup_stretches GROUP BY step, time)) AS c\n"
-            "ARRAY JOIN {days:Array(Int64)} AS day"
-        )
-        for first in range(1, earlier + 1, CELLS_AT_ONCE):
-            days = list(range(first, min(first + CELLS_AT_ONCE, earlier + 1)))
-            client.command(
-                sql, parameters={"day": day, "days": days, "build": build}, settings={"max_insert_threads": 1}
-            )
+def _copying_cells(client: Client, table: str) -> str:
+    """The cells of `day` once more, `days` earlier."""
+    columns = [
+        name
+        for (name,) in client.query(
+            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+            parameters={"table": table},
+        ).result_rows
+    ]
+    told = {name: name for name in columns} | {"time": "time - toIntervalDay(day)", "build": "{build:UInt64}"}
+    told |= {name: f"{name} - toIntervalDay(day)" for name in ("quarter",) if name in columns}
+    told |= {name: f"{name} - day * 86400000000000" for name in ("first_call_ns", "last_call_ns") if name in columns}
+    if "kinds" in columns:
+        told["kinds"] = "arrayMap(kind -> (kind.1 - toIntervalDay(day), kind.2, kind.3, kind.4, kind.5), kinds)"
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)})\nSELECT {', '.join(told[name] for name in columns)}\n"
+        f"FROM (SELECT * FROM {table} WHERE toStartOfDay(time) = {{day:DateTime('UTC')}}\n"
+        "  AND (step, time, build) IN (\n"
+        "    SELECT step, time, max(build) FROM rollup_stretches GROUP BY step, time)) AS c\n"
+        "ARRAY JOIN {days:Array(Int64)} AS day"
+    )
 
 
 def filled(client: Client) -> dt.datetime | None:
