@@ -1,6 +1,6 @@
 -- Rows of `request_facts` for the requests of one piece of a run; what they come to is as of the views `attempts` and
--- `calls`, which a test holds against each other. `{numbered}`
--- and `{lost}` are what needs to be found out of these.
+-- `calls`, which a test holds against each other. What stands in
+-- braces by name is what needs to be found out of these.
 INSERT INTO request_facts (project, request_id, task, time, end_time, first_call, last_call, user_id, session_id, weight,
   sampling_known, input_tokens, output_tokens, known_thinking_tokens, thinking_unknown_calls,
   attempts.attempt, attempts.tier, attempts.strategy, attempts.effort, attempts.provider, attempts.model,
@@ -106,7 +106,7 @@ said AS (
     SELECT * FROM placed_labels AS l
     WHERE (l.project, toDate(l.time), l.request_id) IN (SELECT project, arrayJoin(label_days), request_id FROM asked)
     UNION ALL
-    SELECT * FROM {lost:Identifier} AS u WHERE (u.project, u.request_id) IN (SELECT project, request_id FROM asked)
+    SELECT * FROM {lost} AS u WHERE (u.project, u.request_id) IN (SELECT project, request_id FROM asked)
   )
   GROUP BY project, request_id
 ),

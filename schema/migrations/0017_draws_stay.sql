@@ -95,6 +95,27 @@ FROM ranked AS a
 LEFT JOIN evaluated AS e ON e.project = a.project AND e.request_id = a.request_id
 SETTINGS join_use_nulls = 0;
 
+-- Verdicts and labels that do not name their request and attempt are looked for by what the requests at hand have.
+ALTER TABLE verdicts ADD INDEX IF NOT EXISTS trace_ids trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
+  ADD INDEX IF NOT EXISTS response_ids response_id TYPE bloom_filter(0.01) GRANULARITY 1;
+ALTER TABLE labels ADD INDEX IF NOT EXISTS trace_ids trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
+  ADD INDEX IF NOT EXISTS response_ids response_id TYPE bloom_filter(0.01) GRANULARITY 1;
+-- Those that may belong to the requests of a piece of a run, by where they lie.
+CREATE TABLE IF NOT EXISTS near_evaluations (
+  run UInt64,
+  piece UInt32,
+  started DateTime('UTC') DEFAULT now(),
+  project LowCardinality(String),
+  day Date,
+  request_id String CODEC(ZSTD),
+  trace_id String CODEC(ZSTD),
+  span_id String CODEC(ZSTD),
+  response_id String CODEC(ZSTD)
+)
+ENGINE = MergeTree
+ORDER BY (run, piece)
+TTL started + INTERVAL 1 DAY;
+
 -- The job makes all requests anew, and all cells with them.
 TRUNCATE TABLE request_progress;
 TRUNCATE TABLE rollup_stretches;
