@@ -29,6 +29,7 @@ ODD_VALUES: Final[Mapping[str, Any]] = {
     "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "hello"}]}]',
     "gen_ai.output.messages": '[{"parts": [{"type": "reasoning", "content": "hm"}]}]',
     "ai.response.reasoning": "hm",
+    "output.value": '{"content": [{"thinking": "hm", "type": "thinking"}]}',
     "odd.map": {"list": [1, "two"], "map": {"deep": 1}},
 }
 
@@ -90,7 +91,9 @@ def _traces() -> bytes:
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
     _fill(resource_spans.resource.attributes, {a.SERVICE_NAME: "canary", a.ENVIRONMENT: "test", **ODD_VALUES})
-    for number, dialect in enumerate((*DIALECTS, UNCLAIMED), 1):
+    # every dialect twice, the second time without a count above 0, beside thinking that is shown
+    told = [(dialect, least) for least in (1, 0) for dialect in (*DIALECTS, UNCLAIMED)]
+    for number, (dialect, least) in enumerate(told, 1):
         scope_spans = resource_spans.scope_spans.add()
         scope_spans.scope.name = f"{dialect.scopes[0]}" if dialect.scopes else "some.scope"
         scope_spans.scope.version = "1.0"
@@ -106,7 +109,7 @@ def _traces() -> bytes:
         span.status.code = cast(Any, 2)
         span.status.message = "it failed"
         said = {
-            name: place + 1 if field in NUMBERS else f"{field} {place}"
+            name: place * least + least if field in NUMBERS else f"{field} {place}"
             for field, names in dialect.names.items()
             for place, name in enumerate(names)
         }
@@ -121,6 +124,9 @@ def _traces() -> bytes:
         event = span.events.add()
         event.name = "gen_ai.user.message"
         _fill(event.attributes, {"content": "hello", "gen_ai.system": "openai"})
+        event = span.events.add()
+        event.name = "gen_ai.choice"
+        _fill(event.attributes, {"message": '{"reasoning_content": "hm"}', "gen_ai.system": "openai"})
         event = span.events.add()
         event.name = "exception"
         _fill(event.attributes, {"exception.type": "CanaryError", **ODD_VALUES})

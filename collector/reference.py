@@ -18,7 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from thinkmeter.collector import instants, view
 from thinkmeter.collector.dialects import fields as f
-from thinkmeter.collector.dialects.meaning import Attributes, Said, count, first_of_each, lower, number
+from thinkmeter.collector.dialects.meaning import Said, count, first_of_each, lower, number
+from thinkmeter.collector.dialects.shown import Attributes
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.value import attributes_of, json_string, text_of
@@ -111,14 +112,15 @@ def _span(
     span: Span, scope: InstrumentationScope, resource: dict[str, str], received: int, privacy: Privacy
 ) -> tuple[Row, Said]:
     failed = span.status.code == Status.STATUS_CODE_ERROR
-    said = Said(scope.name, _texts(span.attributes, SPAN_DEPTH, privacy), failed)
+    told = [(event.name, _texts(event.attributes, EVENT_DEPTH, privacy)) for event in span.events]
+    said = Said(scope.name, _texts(span.attributes, SPAN_DEPTH, privacy), failed, told)
     usage = said.usage
     start, end = _times(span)
     time = _first_time(received, start, end)
     lasted = _is_time(start, received) and _is_time(end, received) and end > start
     tier, attempt = said.count("tier"), said.count("attempt")
     answer_s = said.number("time_to_first_answer_s")
-    events = [first_of_each(_texts(event.attributes, EVENT_DEPTH, privacy)) for event in span.events]
+    events = [first_of_each(attributes) for _, attributes in told]
     return {
         "received": received,
         "trace_id": _id(span.trace_id),
@@ -172,6 +174,7 @@ def _odd(span: Span, said: Said, received: int) -> str:
     odd = {
         "count": said.odd_count,
         "duplicate": said.odd_repeat,
+        "thinking": said.odd_thinking,
         "time": not timed[0] or (end != 0 and not timed[1]),
         "duration": all(timed) and end < start,
     }

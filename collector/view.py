@@ -56,7 +56,7 @@ SELECT project, received_nano, resource_attributes, scope_name, scope_version,
   s.trace_state AS trace_state, s.name AS name, s.kind AS kind_code, s.start AS start_nano, s.end AS end_nano,
   s.status.code AS status_code, {privacy.redacted_sql("s.status.message")} AS status_message,
   s.attributes.key AS keys,
-  {_redacted(texts("s.attributes.value", SPAN_DEPTH, unread=_unread("s.attributes.key", privacy)), privacy)} AS texts,
+  {_redacted(texts("s.attributes.value", SPAN_DEPTH, unread=_unread("s.attributes", privacy)), privacy)} AS texts,
   s.events.time AS event_nanos, s.events.name AS event_names, s.events.attributes.key AS event_keys,
   arrayMap(e -> arrayMap(v -> {event_text}, e.value), s.events.attributes) AS event_texts
 FROM ({_unnested(bodies, "spans", "s", privacy)})"""
@@ -213,14 +213,14 @@ def _event_keeps(privacy: Privacy) -> str:
     )
 
 
-def _unread(keys: str, privacy: Privacy) -> str:
+def _unread(attributes: str, privacy: Privacy) -> str:
     """For every attribute of a span whether it is content that nobody reads; '' where some may be kept.
 
     Content is most of a span, and would go through every step only to be dropped at the end.
     """
     if privacy.looks_into:
         return ""
-    return f"arrayMap(key -> key IN ({listed(sorted(CONTENT_NAMES - expressions.known_names()))}), {keys})"
+    return expressions.unread(f"{attributes}.key", f"{attributes}.value", CONTENT_NAMES)
 
 
 def _redacted(array: str, privacy: Privacy) -> str:
@@ -232,6 +232,7 @@ def _oddities() -> list[str]:
     conditions = {
         "count": "odd_count",
         "duplicate": "odd_repeat",
+        "thinking": all_of("is_inference", "shows_thinking"),
         "time": f"NOT start_is_time OR {all_of('end_nano != 0', 'NOT end_is_time')}",
         "duration": "start_is_time AND end_is_time AND end_nano < start_nano",
     }

@@ -26,6 +26,8 @@ class Dialect:
         content: attributes that hold prompts, answers, messages, arguments or results of tools; a name that ends with
             a dot stands for all that begin with it, and `#` for a number.
         thinking: the same, of attributes that hold the text of thinking and nothing else.
+        reply: those of the content that hold the reply as JSON, in which `shown` looks for thinking.
+        parts: where parts of the reply have attributes of their own: what says the kind of one, and its text.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Dialect:
     silent: frozenset[str] = frozenset()
     content: tuple[str, ...] = ()
     thinking: tuple[str, ...] = ()
+    reply: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
 
     def claims(self, scope: str, attribute_names: frozenset[str]) -> bool:
         """Whether a span with that scope and those attributes is one of this dialect's."""

@@ -4,10 +4,11 @@ In layers (see `layered`). A text that is not said is '', a number that is not s
 """
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import Final
 
-from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates
+from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates, shown
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
 from thinkmeter.collector.sql import Layer, all_of, any_of, listed, mapped, quoted
@@ -21,6 +22,9 @@ FAILED: Final = 2
 """OTLP's code of the status of a span that failed."""
 IS_KNOWN: Final = all_of("number >= 0", "isFinite(number)")
 """Whether a `number` is one."""
+REPLY: Final = "0xFE000000"
+THINKING: Final = "0xFD000000"
+"""Codes of attributes that no dialect reads, and that hold the reply or the text of its thinking."""
 MORE_IN_TOTAL: Final = ("input_count >= 0", "output_count >= 0", "total_count > input_count + output_count")
 """Conditions under which the total says of more tokens than input and output do."""
 
@@ -70,6 +74,10 @@ def meaning() -> list[Layer]:
     says_entity = all_of("dialect_number = 0", "said_entity IN ('request', 'attempt')")
     uncounted = all_of("field = 0", f"bitShiftRight(rank, 40) IN ({_counting()})")
     hides_thinking = all_of("thinking_count < 0", f"meant_provider IN ({listed(f.HIDDEN_IN_TOTAL)})", *MORE_IN_TOTAL)
+    none, disabled = map(quoted, shown.OFF)
+    off = f"lower(meant_effort) = {none}", f"lower(meant_switch) = {disabled}"
+    switched_off = all_of("thinking_count < 0", any_of(*off, "budget_number = 0"))
+    told_none = any_of("thinking_count = 0", switched_off)
     beside = all_of("said_api != 'responses'", _of_provider("thinking_outside"))
     all_beside = all_of(
         "thinking_count > 0", "cached > 0", "input_count + cached + output_count + thinking_count = total_count"
@@ -121,9 +129,8 @@ def meaning() -> list[Layer]:
             f" {all_beside}, 4, 0)",
             "hidden_thinking": f"if({hides_thinking}, total_count - input_count - output_count, -1)",
             "hidden_cache": all_of("cached = 0", _of_provider("cache_in_total"), *MORE_IN_TOTAL),
-            "thinking_off": any_of(
-                "lower(meant_effort) = 'none'", "meant_budget = 0", "lower(meant_switch) = 'disabled'"
-            ),
+            "thinking_off": any_of(*off, "meant_budget = 0"),
+            "shows_thinking": f"if({told_none}, {shown.shows_thinking_sql(REPLY, THINKING)}, 0)",
         },
         {
             "thinking_outside": "if(shape = 0,"
@@ -132,8 +139,9 @@ def meaning() -> list[Layer]:
             "cache_outside": "if(shape IN (0, 1),"
             f" if(input_within >= 0, {all_of('cache_read_within < 0', 'cache_write_within < 0')},"
             f" {_of_provider('cache_outside')}), shape IN (3, 4))",
-            "thinking": "multiIf(thinking_count >= 0, thinking_count, hidden_thinking >= 0, hidden_thinking,"
-            " thinking_off, 0, -1)",
+            # 0 beside thinking that is shown is no count
+            "thinking": "multiIf(thinking_count > 0, thinking_count, hidden_thinking >= 0, hidden_thinking,"
+            f" shows_thinking, -1, {any_of('thinking_count = 0', 'thinking_off')}, 0, -1)",
             "source": "multiIf(thinking < 0, 'missing', thinking_count >= 0,"
             f" if(lower(said_thinking_source) IN ({listed(f.THINKING_SOURCES)}), lower(said_thinking_source),"
             " 'provider'), hidden_thinking >= 0, 'estimated', 'derived')",
@@ -159,9 +167,28 @@ def kept(stays: str, content: str) -> str:
     return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({unasked} OR ({stays})), codes, keys, texts)"
 
 
-def known_names() -> frozenset[str]:
-    """Names of attributes that a dialect reads or is known by."""
-    return frozenset(_codes())
+def unread(keys: str, values: str, content: Collection[str]) -> str:
+    """For every attribute of a span whether it is content that nobody reads.
+
+    The reply is read where thinking may be said to be 0, to see whether it shows any.
+
+    Args:
+        keys: the attributes' names, as SQL.
+        values: their values, as `wire` has them.
+        content: names of content.
+    """
+    classes = {
+        **{name: "1" for field in shown.NUMBERS for name in candidates(field)},
+        **{name: "2" for field in shown.WORDS for name in candidates(field)},
+        **{name: "3" if name in shown.LOOKED_INTO else "4" for name in sorted(content) if name not in _read()},
+    }
+    told = (
+        f"arrayMap(key -> transform(key, [{listed(classes)}], [{', '.join(classes.values())}], 0), {keys}) AS classes"
+    )
+    # what is said in other ways than as an integer has 0 there
+    may_be_none = f"multiIf(class = 1, number = 0, class = 2, lower(word) IN ({listed(shown.OFF)}), 0)"
+    least = f"if(arrayExists((class, number, word) -> {may_be_none}, classes, {values}.int, {values}.text), 3, 2)"
+    return f"arrayMap((class, least) -> class > least, {told}, arrayWithConstant(length({keys}), {least}))"
 
 
 def dialect_name() -> str:
@@ -190,6 +217,11 @@ def _listed_content(content: str) -> str:
     return ", ".join(["0", *(code for name, code in _codes().items() if re.search(content, name))])
 
 
+def _read() -> frozenset[str]:
+    """Names that some dialect reads, or is known by."""
+    return frozenset({name for dialect in DIALECTS for own in (dialect.marks, *dialect.names.values()) for name in own})
+
+
 @cache
 def _codes() -> dict[str, str]:
     """Every known attribute name, and its code."""
@@ -204,6 +236,8 @@ def _codes() -> dict[str, str]:
     # marks that are nothing else are read by no dialect
     for rank, mark in enumerate(sorted({mark for dialect in DIALECTS for mark in dialect.marks} - codes.keys())):
         codes[mark] = f"0xFF{rank:02X}0000"
+    for names, code in ((shown.REPLY, REPLY), (shown.THINKING, THINKING)):
+        codes |= dict.fromkeys(sorted(names - codes.keys()), code)
     return codes
 
 

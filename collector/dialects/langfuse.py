@@ -38,5 +38,6 @@ LANGFUSE: Final = Dialect(
         "langfuse.observation.metadata.tools",
         "langfuse.experiment.item.expected_output",
     ),
+    reply=("langfuse.observation.output",),
     thinking_outside=frozenset({"x_ai"}),
 )

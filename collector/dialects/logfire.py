@@ -11,7 +11,7 @@ from a price list, not reported by the provider, and so is not read.
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect, with_names
-from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, THINKING
+from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, REPLY, THINKING
 
 _CONTENT: Final = (
     *CONTENT,
@@ -46,6 +46,7 @@ PYDANTIC_AI: Final = Dialect(
     ),
     content=_CONTENT,
     thinking=THINKING,
+    reply=(*REPLY, "response_data"),
 )
 
 LOGFIRE: Final = Dialect(
@@ -55,6 +56,7 @@ LOGFIRE: Final = Dialect(
     names=with_names(NAMES, {"usage": ("gen_ai.usage.raw",)}),
     content=_CONTENT,
     thinking=THINKING,
+    reply=(*REPLY, "response_data"),
     thinking_outside=frozenset({"x_ai"}),
     silent=frozenset({"chat", "text_completion"}),
 )

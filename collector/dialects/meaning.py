@@ -15,9 +15,7 @@ from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.dialect import Dialect
 from thinkmeter.collector.dialects.otel_genai import OURS
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
-
-Attributes = Sequence[tuple[str, str]]
-"""Names and texts in the order in which they were sent."""
+from thinkmeter.collector.dialects.shown import Attributes, shows_thinking
 
 V = TypeVar("V")
 
@@ -40,9 +38,16 @@ class Usage:
 class Said:
     """What a span says, read by its dialect."""
 
-    def __init__(self, scope: str, attributes: Attributes, failed: bool = False) -> None:
-        """Find the dialect of the span, which may have failed."""
+    def __init__(
+        self,
+        scope: str,
+        attributes: Attributes,
+        failed: bool = False,
+        events: Sequence[tuple[str, Attributes]] = (),
+    ) -> None:
+        """Find the dialect of the span, which may have failed, and has these events by name."""
         self.attributes = attributes
+        self._events = events
         self._failed = failed
         self._values: dict[str, list[str]] = {}
         for name, value in attributes:
@@ -186,6 +191,13 @@ class Said:
         read = {name for names in self.dialect.names.values() for name in names}
         return any(sum(map(bool, values)) > 1 and name in read for name, values in self._values.items())
 
+    @cached_property
+    def odd_thinking(self) -> bool:
+        """Whether it says that nothing was thought, and shows thinking."""
+        told = self.count("thinking_tokens")
+        is_none = self._thinking_off if told is None else told == 0
+        return is_none and self.span_class == "inference" and shows_thinking(self.attributes, self._events)
+
     @property
     def usage(self) -> Usage:
         """The tokens; none where the span is no call, since what an agent sums up over its calls is no call's."""
@@ -216,6 +228,8 @@ class Said:
             thinking, source = 0, "derived"
         else:
             source = "missing"
+        if thinking == 0 and self.odd_thinking:
+            thinking, source = None, "missing"
         if out is not None:
             if estimate is not None:
                 out += estimate

@@ -55,5 +55,12 @@ OPENINFERENCE: Final = Dialect(
         "tool.parameters",
         "tool.json_schema",
     ),
+    reply=("output.value",),
+    parts=(
+        (
+            "llm.output_messages.#.message.contents.#.message_content.type",
+            "llm.output_messages.#.message.contents.#.message_content.text",
+        ),
+    ),
     thinking_outside=frozenset({"x_ai"}),
 )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect, with_names
-from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, THINKING
+from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, REPLY, THINKING
 
 OPENLLMETRY: Final = Dialect(
     name="openllmetry",
@@ -53,7 +53,12 @@ OPENLLMETRY: Final = Dialect(
         "traceloop.entity.input",
         "traceloop.entity.output",
     ),
-    thinking=THINKING,
+    thinking=(*THINKING, "gen_ai.completion.#.reasoning"),
+    reply=REPLY,
+    parts=(
+        ("gen_ai.completion.#.role", "gen_ai.completion.#.content"),
+        ("llm.completions.#.role", "llm.completions.#.content"),
+    ),
     thinking_outside=frozenset({"x_ai"}),
     # its total is its own sum of input and output, so it proves nothing about the cache
     cache_outside=frozenset({"aws.bedrock"}),

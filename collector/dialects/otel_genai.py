@@ -69,6 +69,7 @@ CONTENT: Final = (
     "gen_ai.assistant.message",
     "gen_ai.choice",
 )
+REPLY: Final = ("gen_ai.output.messages", "gen_ai.completion", "gen_ai.choice")
 THINKING: Final = ("gen_ai.response.reasoning", "gen_ai.output.reasoning")
 
 OURS: Final = Dialect(
@@ -78,6 +79,7 @@ OURS: Final = Dialect(
     names=NAMES,
     content=CONTENT,
     thinking=THINKING,
+    reply=REPLY,
 )
 
 ANTHROPIC_SDK: Final = Dialect(
@@ -87,6 +89,7 @@ ANTHROPIC_SDK: Final = Dialect(
     names=NAMES,
     content=CONTENT,
     thinking=THINKING,
+    reply=REPLY,
     says_operation=True,
 )
 
@@ -112,6 +115,7 @@ BEDROCK: Final = Dialect(
     names=NAMES,
     content=CONTENT,
     thinking=THINKING,
+    reply=REPLY,
     cache_outside=frozenset({"aws.bedrock"}),
 )
 
@@ -133,6 +137,7 @@ GENAI: Final = Dialect(
     names=NAMES,
     content=CONTENT,
     thinking=THINKING,
+    reply=REPLY,
     # through an OpenAI client; its Responses API (`openai.api.type`) counts thinking in
     thinking_outside=frozenset({"x_ai"}),
 )

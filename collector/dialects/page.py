@@ -1,9 +1,11 @@
 """The table of dialects in Markdown: `python -m thinkmeter.collector.dialects.page > docs/dialects.md`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED
 from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.dialects.dialect import Dialect
+from thinkmeter.collector.dialects.shown import REPLY_EVENTS
 
 HEAD = """# Dialects
 
@@ -32,6 +34,8 @@ attribute is read; the attribute stays as it was sent; kind `count` |
 | a score, threshold or probability that is NaN, infinite or no number | null |
 | the same attribute twice | the first that says something counts; kind `duplicate` where it is one that is read |
 | thinking above output | thinking is unknown in `calls`, source `missing` |
+| 0 thinking tokens, or thinking switched off, beside a reply that shows text of its thinking | thinking is unknown, \
+source `missing`; kind `thinking` |
 | a time before 2000, or more than a day ahead of the receipt | the span's other time, else the time of receipt; kind \
 `time` |
 | an end before the start | duration 0; kind `duration` |
@@ -81,12 +85,27 @@ def _documents() -> str:
 def _content() -> str:
     lines = ["Not stored unless `[privacy]` says so, whatever dialect the span is read in.", ""]
     lines += ["| dialect | content | text of thinking |", "|---|---|---|"]
-    said: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for dialect in DIALECTS:
-        said.setdefault((dialect.content, dialect.thinking), []).append(dialect.name)
-    for (content, thinking), speakers in said.items():
-        lines.append(f"| {', '.join(speakers)} | {_listed(map(_shown, content))} | {_listed(map(_shown, thinking))} |")
+    lines += _by_speakers(lambda dialect: (dialect.content, dialect.thinking))
+    lines += [
+        "",
+        "Before it is dropped, the reply is looked into where 0 thinking tokens are told, whatever the dialect:",
+    ]
+    lines += ["text of thinking there means that 0 is no count. So are span events " + _listed(REPLY_EVENTS) + "."]
+    lines += ["Lists and maps are read two levels deep, JSON to its end. `#` stands for a number.", ""]
+    lines += ["| dialect | reply, as JSON | text of thinking | kind and text of a part |", "|---|---|---|---|"]
+    lines += _by_speakers(lambda dialect: (dialect.reply, dialect.thinking, tuple(map("` and `".join, dialect.parts))))
     return "\n".join([*lines, ""])
+
+
+def _by_speakers(said: Callable[[Dialect], tuple[tuple[str, ...], ...]]) -> list[str]:
+    """A row of names for all dialects that say the same."""
+    speakers: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+    for dialect in DIALECTS:
+        speakers.setdefault(said(dialect), []).append(dialect.name)
+    return [
+        f"| {', '.join(who)} | {' | '.join(_listed(map(_shown, names)) for names in cells)} |"
+        for cells, who in speakers.items()
+    ]
 
 
 def _shown(name: str) -> str:

@@ -10,7 +10,7 @@ Gemini's thoughts (`tracing/google-genai/index.ts`) there is nothing but the tot
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect, with_names
-from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, THINKING
+from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, REPLY, THINKING
 
 SENTRY: Final = Dialect(
     name="sentry",
@@ -54,6 +54,7 @@ SENTRY: Final = Dialect(
         "vercel.ai.toolCall.result",
     ),
     thinking=(*THINKING, "vercel.ai.response.reasoning"),
+    reply=REPLY,
     # its OpenAI integration passes on what the client says
     thinking_outside=frozenset({"x_ai"}),
     cache_in_total=frozenset({"anthropic"}),

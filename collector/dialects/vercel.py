@@ -13,7 +13,7 @@ nothing there of thinking and cache, which stand only in the provider's metadata
 from typing import Final
 
 from thinkmeter.collector.dialects.dialect import Dialect, with_names
-from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, THINKING
+from thinkmeter.collector.dialects.otel_genai import CONTENT, NAMES, REPLY, THINKING
 
 _DETAILS: Final = "ai.usage.inputTokenDetails"
 
@@ -76,6 +76,7 @@ VERCEL: Final = Dialect(
     names=_NAMES,
     content=_CONTENT,
     thinking=_THINKING,
+    reply=REPLY,
     # around the call that counts there is a span of the same operation
     silent=frozenset({"embeddings"}),
 )
@@ -87,6 +88,7 @@ VERCEL_5: Final = Dialect(
     names=with_names(_NAMES, {"usage": ("ai.response.providerMetadata",)}),
     content=_CONTENT,
     thinking=_THINKING,
+    reply=REPLY,
     thinking_outside=frozenset({"gcp.gemini", "gcp.vertex_ai"}),
     cache_outside=frozenset({"anthropic", "aws.bedrock"}),
 )

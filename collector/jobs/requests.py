@@ -164,16 +164,18 @@ class _Run:
         asked = {"run": run, "piece": piece}
         found = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware")
         [(version, made, unnumbered)] = found.result_rows
-        ways = {
-            "numbered": "numbered" if unnumbered else "stated",
-            "lost": "lost_evaluations" if self.state.unplaced else "no_evaluations",
-        }
-        self._do("requests_build", **asked, **ways, version=version)
+        near = 0
+        if self.state.unplaced:
+            self._do("requests_near", **asked)
+            near = self._client.query(_sql("requests_near_count"), parameters=asked).result_rows[0][0]
+        lost = f"(\n{_sql('requests_lost')})" if near else "no_evaluations"
+        numbered = "numbered" if unnumbered else "stated"
+        self._do("requests_build", lost=lost, **asked, numbered=numbered, version=version)
         self._do("requests_removed", **asked, version=version)
         return int(made)
 
-    def _do(self, name: str, **values: Any) -> None:
-        self._client.command(_sql(name), parameters=values)
+    def _do(self, name: str, *, lost: str = "", **values: Any) -> None:
+        self._client.command(_sql(name).replace("{lost}", lost), parameters=values)
 
     def _reach(self, made: int = 0, **changes: Any) -> None:
         for name, value in changes.items():

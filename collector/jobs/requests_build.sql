@@ -1,6 +1,6 @@
 -- Rows of `request_facts` for the requests of one piece of a run; what they come to is as of the views `attempts` and
--- `calls`, which a test holds against each other. `{numbered}`
--- and `{lost}` are what needs to be found out of these.
+-- `calls`, which a test holds against each other. What stands in
+-- braces by name is what needs to be found out of these.
 INSERT INTO request_facts (project, request_id, task, time, end_time, first_call, last_call, user_id, session_id, weight,
   sampling_known, input_tokens, output_tokens, known_thinking_tokens, thinking_unknown_calls,
   attempts.attempt, attempts.tier, attempts.strategy, attempts.effort, attempts.provider, attempts.model,
@@ -106,7 +106,7 @@ said AS (
     SELECT * FROM placed_labels AS l
     WHERE (l.project, toDate(l.time), l.request_id) IN (SELECT project, arrayJoin(label_days), request_id FROM asked)
     UNION ALL
-    SELECT * FROM {lost:Identifier} AS u WHERE (u.project, u.request_id) IN (SELECT project, request_id FROM asked)
+    SELECT * FROM {lost} AS u WHERE (u.project, u.request_id) IN (SELECT project, request_id FROM asked)
   )
   GROUP BY project, request_id
 ),
@@ -119,8 +119,11 @@ if(arrayExists(p -> p.1 = w.task, verifiers), arrayFirst(p -> p.1 = w.task, veri
   arrayFirst(p -> p.1 = 'default', verifiers).2) AS policy_verifier,
 arrayMap(mine -> arrayLast(v -> policy_verifier = '' OR v.verifier = policy_verifier, mine), verdicts) AS decisive,
 -- newest time, then human > test > reference
-arrayMap(n -> arrayLast(l -> true, arraySort(l -> (l.time, l.rank),
-  arrayFilter(l -> l.attempt = n OR (l.attempt = 0 AND n = numbers[-1]), e.all_labels))), numbers) AS labels
+arrayMap(n -> arraySort(l -> (l.time, l.rank),
+  arrayFilter(l -> l.attempt = n OR (l.attempt = 0 AND n = numbers[-1]), e.all_labels)), numbers) AS given,
+arrayMap(mine -> arrayLast(l -> true, mine), given) AS labels,
+-- how likely the attempt was drawn does not depend on who labels it after that: the newest that was told holds
+arrayMap(mine -> arrayLast(l -> l.sampling_probability IS NOT NULL, mine).sampling_probability, given) AS drawn
 SELECT w.project, w.request_id, w.task, w.time, w.end_time, made.time[1], made.time[-1], w.user_id, w.session_id,
   if(w.sampling > 0, 1 / w.sampling, 1), w.sampling > 0,
   if(arrayExists(x -> x IS NULL, tries.input_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), tries.input_tokens))),
@@ -129,7 +132,7 @@ SELECT w.project, w.request_id, w.task, w.time, w.end_time, made.time[1], made.t
   numbers, tries.tier, tries.strategy, tries.effort, tries.provider, tries.model, tries.environment, tries.service_name,
   tries.time, tries.end_time, tries.calls, tries.answer_calls, tries.failed_calls, tries.input_tokens, tries.output_tokens,
   tries.known_thinking_tokens, tries.thinking_unknown_calls, verdicts, decisive.verifier, decisive.version, decisive.score,
-  decisive.threshold, decisive.passed, labels.correct, labels.source, labels.time, labels.sampling_probability,
+  decisive.threshold, decisive.passed, labels.correct, labels.source, labels.time, drawn,
   made.time, made.attempt, made.answers, made.role, made.tier, made.strategy, made.phase, made.effort, made.provider,
   made.model, made.service_tier, made.environment, made.service_name, made.price_key, made.budget_tokens,
   made.input_tokens, made.cache_read_tokens, made.cache_write_tokens, made.cache_write_1h_tokens, made.output_tokens,

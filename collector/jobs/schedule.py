@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from thinkmeter.collector.jobs.baselines import refresh_baselines
+from thinkmeter.collector.jobs.merging import let_merges_go_on
 from thinkmeter.collector.jobs.pricing import refresh_prices
 from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.rollups import refresh_rollups
@@ -93,6 +94,8 @@ class Schedule:
         self._scheduler.add_job(self.run, "interval", ("rollups", refresh_rollups), seconds=ROLLUPS_INTERVAL_S)
         self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S)
         self._scheduler.add_job(self.run, "cron", ("baselines", refresh_baselines), second=0)
+        if self._address.embedded:  # a server's merges are its operator's
+            self._scheduler.add_job(self.run, "cron", ("merging", let_merges_go_on), second=30)
         self._scheduler.start()
         self._clock.start()
 

@@ -50,6 +50,29 @@ WORDS = {
     ),
     "cost": ('{"total": 0.25}', '{"total": "1"}', '{"input": 1}', "{"),
 }
+REPLIES: Sequence[tuple[str, Any]] = (
+    ("gen_ai.output.messages", '[{"parts": [{"type": "reasoning", "content": "hm"}]}]'),
+    ("gen_ai.output.messages", '[{"parts": [{"content": "a \\"b\\"", "id": null, "type":"reasoning"}]}]'),
+    ("gen_ai.output.messages", '[{"parts": [{"type": "reasoning", "content": "\\n "}, {"type": "text"}]}]'),
+    ("gen_ai.output.messages", [{"type": "reasoning", "content": "hm"}]),
+    ("gen_ai.input.messages", '[{"parts": [{"type": "reasoning", "content": "hm"}]}]'),
+    ("langfuse.observation.output", '{"reasoning_content": "hm"}'),
+    ("output.value", '{"content": [{"thinking": "hm", "type": "thinking"}]}'),
+    ("output.value", '{"thought": "hm", "reasoning": "so"}'),
+    ("gen_ai.completion", '{"parts": [{"thought" : true, "text": "hm"}]}'),
+    ("gen_ai.choice", '{"reasoningContent": {"reasoningText": {"signature": "c", "text": "hm"}}}'),
+    ("response_data", '{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}'),
+    ("ai.response.reasoning", "hm"),
+    ("ai.response.reasoning", " "),
+    ("gen_ai.completion.0.reasoning", "hm"),
+    ("gen_ai.completion.0.role", "thinking"),
+    ("gen_ai.completion.0.content", "hm"),
+    ("gen_ai.completion.1.content", "yes"),
+    ("llm.output_messages.0.message.contents.0.message_content.type", "reasoning"),
+    ("llm.output_messages.0.message.contents.0.message_content.text", "hm"),
+    ("llm.output_messages.0.message.contents.1.message_content.text", "yes"),
+)
+"""Content that shows thinking, or looks as if it did."""
 SCORES: Sequence[Any] = (0, 1, 0.0, 1.0, 0.5, "0.5", -1, "x")
 
 
@@ -84,7 +107,7 @@ def _span(random: Random, dialect: Dialect, number: int) -> Span:
                 counts[field] = of
     for field in ("input_tokens", "output_tokens", "thinking_tokens", "cache_read_tokens", "total_tokens"):
         if field in dialect.names and random.random() < 0.7:
-            counts[field] = random.choice((1, 2, 5, 8, 13))
+            counts[field] = random.choice((1, 2, 5, 8, 13, *([0] * 5 if field == "thinking_tokens" else ())))
             for name in dialect.names[field]:
                 said.pop(name, None)
             said[random.choice(dialect.names[field])] = counts[field]
@@ -94,12 +117,15 @@ def _span(random: Random, dialect: Dialect, number: int) -> Span:
         )
         summed = sum(counts.get(field, 0) for field in ("input_tokens", "output_tokens", *outside))
         said[dialect.names["total_tokens"][0]] = summed
+    if random.random() < 0.5:
+        said.update(random.sample(REPLIES, random.choice((1, 2, 4))))
     if dialect.marks and random.random() < 0.9:
         said.setdefault(dialect.marks[0], "chat")
     events = []
     for _ in range(random.choice((0, 0, 1, 2))):
-        name = random.choice((a.EVALUATION_EVENT, "exception", *f.FIRST_CHUNK_EVENTS))
-        events.append((name, _evaluation(random) if name == a.EVALUATION_EVENT else {"exception.type": "E"}))
+        name = random.choice((a.EVALUATION_EVENT, "exception", *f.FIRST_CHUNK_EVENTS, "gen_ai.choice"))
+        told = dict([random.choice(REPLIES)]) if name == "gen_ai.choice" else {"exception.type": "E"}
+        events.append((name, _evaluation(random) if name == a.EVALUATION_EVENT else told))
     made = span_of(said, number, events)
     made.start_time_unix_nano, made.end_time_unix_nano = _time(random), _time(random)
     made.status.code = cast(Any, random.randrange(4))

@@ -9,6 +9,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from tests.collector.traffic import spans, stored_spans
 from tests.waiting import wait_for
 from thinkmeter.collector import merges as module
+from thinkmeter.collector.jobs.merging import let_merges_go_on
 from thinkmeter.collector.merges import Merges
 from thinkmeter.collector.record import marker, new_segment_id, record
 from thinkmeter.collector.segment import Signal, frame
@@ -59,6 +60,15 @@ def test_they_wait_for_no_more_than_a_while(client: Client, monkeypatch: pytest.
     merges.look(True, lambda: client)
     assert merges.wait
     merges.look(False, lambda: client)
+
+
+def test_they_go_on_where_nobody_writes_any_more(client: Client) -> None:
+    client.command("SYSTEM STOP MERGES spans")  # as a writer leaves them that is killed
+    insert_parts(client, 3)
+    assert not let_merges_go_on(client)
+    assert not are_merged(client)
+    wait_for(lambda: let_merges_go_on(client, quiet_s=1))
+    assert are_merged(client)
 
 
 def test_a_start_lets_them_go_on_whatever_was_left(

@@ -17,8 +17,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.collector import dense
-from tests.collector.otlp import RECEIVED, SECOND, logs, pairs, traces, value
+from tests.collector.otlp import RECEIVED, SECOND, logs, pairs, span_of, traces, value
 from tests.collector.recordings import recorded
+from tests.collector.shown import NOT_SHOWN, SHOWN
 from thinkmeter.collector.canary import in_order, stored
 from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates
 from thinkmeter.collector.dialects.fields import CORRECT, FAILED, INCORRECT, NUMBERS, PASSED, SPAN_KINDS, TEXTS
@@ -241,6 +242,13 @@ def test_every_name_of_a_dialect_is_read_alike(store_client: Client, insertion: 
             told.append(one)
     scope = dialect.scopes[0] if dialect.scopes else "other"
     assert_both_decode_alike(store_client, insertion, Signal.TRACES, [(traces(told, scope), "default")])
+
+
+def test_thinking_that_is_shown_is_seen_alike(store_client: Client, insertion: Insertion) -> None:
+    told = [span_of({**call, **content}, number) for number, (call, content) in enumerate((*SHOWN, *NOT_SHOWN), 1)]
+    assert_both_decode_alike(store_client, insertion, Signal.TRACES, [(traces(told), "default")])
+    unknown = store_client.query("SELECT countIf(thinking_tokens IS NULL), count() FROM spans").result_rows
+    assert unknown == [(len(SHOWN), len(told))]
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=200))

@@ -198,6 +198,15 @@ def test_a_spot_check_is_blind_and_each_label_weighs_what_it_stands_for(
         [precision] = reader.report("vrate", since=WINDOW_SINCE, until=WINDOW_UNTIL).rows
     passes = [name for name, passed in verdicts.items() if passed]
     assert precision.value == pytest.approx(sum(truth(name, requests) for name in passes) / len(passes), abs=0.09)
+    # a second reviewer of the same answers, who knows nothing of the draw, changes no weight
+    again = tmp_path / "again.csv"
+    again.write_text(
+        "request_id,attempt,correct,labeler\n"
+        + "".join(f"{name},1,{truth(name, requests)},lee\n" for name in sorted(kept))
+    )
+    assert run("labels", "import", str(again), "--store-url", store_url).out.startswith("139 labels imported")
+    with Reader(database) as reader:
+        assert reader.report("vrate", since=WINDOW_SINCE, until=WINDOW_UNTIL).rows == (precision,)
     told = run(*words)
     assert (told.code, f"{file} exists already" in told.err) == (1, True)
 

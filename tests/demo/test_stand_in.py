@@ -17,6 +17,12 @@ from thinkmeter.demo.clients import AsyncClients, Clients
 from thinkmeter.demo.plan import Model, PlannedCall
 from thinkmeter.demo.stand_in import StandIn
 from thinkmeter.demo.tasks import ARGON, ASTRA, FLASH, HAIKU, LUNA, OPUS, OSS, SONNET, TERRA
+from thinkmeter.demo.thoughts import GOING_ON, REFLECTING
+from thinkmeter.schema import attributes as names
+from thinkmeter.sdk.gemini import Gemini
+from thinkmeter.sdk.reflection import Reflection
+from thinkmeter.sdk.replies import Messages, Responses
+from thinkmeter.sdk.thinking import Thinking
 
 START = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
 
@@ -35,6 +41,7 @@ def call(model: Model, **changed: Any) -> PlannedCall:
         output_tokens=640,
         thinking_tokens=512,
         effort="high",
+        thought=(False, True, False, True, True),
     )
     return dataclasses.replace(planned, **changed)
 
@@ -44,20 +51,23 @@ THINKING = [
     call(TERRA, service_tier="flex"),
     call(OSS),
     call(ASTRA),
+    call(ASTRA, thought=()),
     call(OPUS, cache_read_tokens=400, cache_write_tokens=500, cache_write_1h_tokens=200),
     call(SONNET, effort=None, budget_tokens=8000),
     call(ARGON),
 ]
 OFF = [
-    call(LUNA, effort="none", thinking_tokens=0),
-    call(HAIKU, effort=None, thinking_tokens=0),
-    call(FLASH, effort=None, thinking_tokens=0),
+    call(LUNA, effort="none", thinking_tokens=0, thought=()),
+    call(HAIKU, effort=None, thinking_tokens=0, thought=()),
+    call(FLASH, effort=None, thinking_tokens=0, thought=()),
 ]
 CALLS = [dataclasses.replace(c, stream=stream) for c in THINKING + OFF for stream in (False, True)]
 
 
 def name(planned: PlannedCall) -> str:
-    kind = "stream" if planned.stream else "whole"
+    kind = ("stream" if planned.stream else "whole") + (
+        "" if planned.thought or not planned.thinking_tokens else "-hidden"
+    )
     return f"{planned.model.name}-{planned.service_tier}-{kind}"
 
 
@@ -177,6 +187,29 @@ def test_thinking_comes_before_the_answer_and_shows_as_the_provider_shows_it(cli
     kinds = [e.type for e in clients.send(call(ASTRA, stream=True))]
     assert kinds.index("response.reasoning_summary_text.delta") < kinds.index("response.output_text.delta")
     assert kinds[-1] == "response.completed"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("model", [ASTRA, OPUS, ARGON], ids=lambda model: model.name)
+def test_as_much_of_the_thinking_that_shows_reflects_as_planned(model: Model, stream: bool, clients: Clients) -> None:
+    planned = call(model, stream=stream)
+    read = Thinking({ASTRA: Responses, OPUS: Messages, ARGON: Gemini}[model])
+    for reply in clients.send(planned):
+        if stream:
+            read.chunk(reply)
+        else:
+            read.whole(reply)
+    told: dict[str, Any] = {}
+    read.describe(told)
+    assert told == {names.REFLECTION_RATIO: planned.reflection_ratio} == {names.REFLECTION_RATIO: 0.6}
+
+
+def test_every_sentence_reflects_or_goes_on_to_the_sdk_as_well() -> None:
+    for does, told in ((True, REFLECTING), (False, GOING_ON)):
+        for sentence in told:
+            read = Reflection()
+            read.add(sentence)
+            assert (sentence, read.ratio()) == (sentence, float(does))
 
 
 def test_a_stream_begins_with_a_placeholder_for_the_output_as_anthropic_sends_it(clients: Clients) -> None:

@@ -110,6 +110,27 @@ def test_a_label_of_a_span_is_found_far_from_its_call(made: Client) -> None:
     assert facts(made, "r5")["attempts.correct"] == [False]
 
 
+def test_only_what_may_be_of_the_requests_at_hand_is_looked_up(made: Client) -> None:
+    others = [call(f"o{n}", n * 60.0, response_id=f"resp-{n}") for n in range(200)]
+    insert(made, "spans", others)
+    of_spans = [{"trace_id": one["trace_id"], "span_id": one["span_id"]} for one in others]
+    insert(made, "labels", [{**label("", True), **told} for told in of_spans])
+    insert(made, "verdicts", [{**verdict("", passed=True), "response_id": one["response_id"]} for one in others])
+    refresh_requests(made)
+    step = span(request_id="r9", span_class="agent", attempt=2, trace_id="feed", at_s=1.0)
+    insert(made, "spans", [call("r9", 0.0, response_id="resp-r9"), call("r9", 2.0, 2), step])
+    told = [{"response_id": "resp-r9"}, {"trace_id": "feed", "span_id": step["span_id"]}]
+    insert(made, "labels", [{**label("", correct), **one} for correct, one in zip((False, True), told, strict=True)])
+    refresh_requests(made)
+    assert facts(made, "r9")["attempts.correct"] == [False, True]
+    found = "SELECT response_id, span_id FROM near_evaluations WHERE run = (SELECT max(run) FROM near_evaluations)"
+    assert sorted(map(tuple, made.query(found).result_rows)) == sorted([("resp-r9", ""), ("", step["span_id"])])
+    # and where the request is made anew for another reason
+    insert(made, "spans", [call("r9", 40 * DAY_S, 3)])
+    assert refresh_requests(made) == 1
+    assert facts(made, "r9")["attempts.correct"] == [False, True, None]
+
+
 def test_a_run_that_is_cut_off_leaves_nothing_unseen(made: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     insert(made, "spans", [call("r6", 0.0), call("r6", 70 * DAY_S, 2)])
     insert(made, "labels", [label("r6", True, at_s=140 * DAY_S)])

@@ -151,7 +151,9 @@ class History:
                 )
             else:
                 source = chance.choice(("human", "test", "reference"))
-                labels.append({**label("", chance.random() < 0.5, time=time, source=source), **told})
+                share = chance.choice((None, None, 0.1, 0.5))
+                one_label = label("", chance.random() < 0.5, time=time, source=source, sampling_probability=share)
+                labels.append({**one_label, **told})
         insert(self._client, "verdicts", verdicts)
         insert(self._client, "labels", labels)
 

@@ -148,6 +148,27 @@ def test_the_newest_label_holds_then_the_better_source(client: Client, other: Ro
 
 
 @pytest.mark.parametrize(
+    ("other", "probability"),
+    [
+        ({"at_s": 200.0}, 0.1),
+        ({"at_s": 200.0, "attempt": 2}, 0.1),
+        ({"at_s": 50.0}, 0.1),
+        ({"at_s": 200.0, "sampling_probability": 0.5}, 0.5),
+        ({"at_s": 50.0, "sampling_probability": 0.5}, 0.1),
+    ],
+    ids=["later", "later, of the attempt", "earlier", "drawn again", "drawn before"],
+)
+def test_an_attempt_stays_as_likely_to_be_labelled_whoever_labels_it_again(
+    client: Client, other: Row, probability: float
+) -> None:
+    insert(client, "spans", ladder("r", 1, 2))
+    drawn = label("r", True, attempt=2, labeler="dana", sampling_probability=0.1)
+    insert(client, "labels", [drawn, label("r", False, labeler="lee", **other)])
+    of = {a["attempt"]: (a["correct"], a["label_sampling_probability"]) for a in attempts(client)}
+    assert of == {1: (None, None), 2: (other["at_s"] < 100, probability)}
+
+
+@pytest.mark.parametrize(
     ("tiers", "verdicts", "gate"),
     [
         ((1,), {1: False}, False),

@@ -8,16 +8,10 @@ from typing import Final
 import orjson
 
 from thinkmeter.demo.plan import PlannedCall
+from thinkmeter.demo.thoughts import sentences
 
 HEADER: Final = "x-demo-answer"
 
-THOUGHT: Final = (
-    "The request has two parts. ",
-    "Wait, the second one changes how the first must be read. ",
-    "Checking that against the schema again. ",
-    "So the shorter form holds. ",
-)
-"""Visible thinking, a piece a stream event. Far fewer words than are billed, as with summaries of real providers."""
 TEXT: Final = ("Here is ", "what was asked for, ", "in its ", "shorter form.")
 """The answer, a piece a stream event."""
 
@@ -39,6 +33,8 @@ class Answer:
     """How often 429 comes first."""
     error: str | None = None
     """Refused whatever the client tries."""
+    thought: tuple[bool, ...] = ()
+    """As in the plan of the call."""
 
     @property
     def fresh_tokens(self) -> int:
@@ -46,9 +42,9 @@ class Answer:
         return self.input_tokens - self.cache_read_tokens - self.cache_write_tokens
 
     @property
-    def thinks(self) -> bool:
-        """Whether the answer shows thinking."""
-        return bool(self.thinking_tokens)
+    def shown(self) -> tuple[str, ...]:
+        """The thinking that the answer shows, a piece a stream event."""
+        return sentences(self.thought)
 
     @property
     def thinking_share(self) -> float:
@@ -74,6 +70,7 @@ def answer_of(call: PlannedCall) -> Answer:
         duration_s=call.duration_s,
         refusals=call.refusals,
         error=call.error,
+        thought=call.thought,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from thinkmeter.demo.answer import TEXT, THOUGHT, Answer, paced
+from thinkmeter.demo.answer import TEXT, Answer, paced
 
 Json = dict[str, Any]
 
@@ -21,11 +21,11 @@ def refusal(status: int) -> Json:
 
 def message_body(answer: Answer, asked: Json) -> Json:
     """A message as one object."""
-    thought = {"type": "thinking", "thinking": "".join(THOUGHT), "signature": "ZGVtbw=="}
+    thought = {"type": "thinking", "thinking": "".join(answer.shown), "signature": "ZGVtbw=="}
     text = {"type": "text", "text": "".join(TEXT)}
     return {
         **_frame(answer, asked),
-        "content": [thought, text] if answer.thinks else [text],
+        "content": [thought, text] if answer.shown else [text],
         "stop_reason": "end_turn",
         "usage": {**_start_usage(answer), **_final_usage(answer)},
     }
@@ -36,11 +36,11 @@ def message_events(answer: Answer, asked: Json) -> Iterator[tuple[float, bytes]]
     start = {**_frame(answer, asked), "content": [], "stop_reason": None, "usage": _start_usage(answer)}
     yield 0.0, _event("message_start", message=start)
     index = 0
-    if answer.thinks:
+    if answer.shown:
         opened = {"type": "thinking", "thinking": "", "signature": ""}
         yield 0.0, _event("content_block_start", index=index, content_block=opened)
         yield 0.0, _event("ping")
-        for due, piece in paced(THOUGHT, 0.05, answer.thinking_share):
+        for due, piece in paced(answer.shown, 0.05, answer.thinking_share):
             yield due, _delta(index, {"type": "thinking_delta", "thinking": piece})
         signed = {"type": "signature_delta", "signature": "ZGVtbw=="}
         yield answer.thinking_share, _delta(index, signed)

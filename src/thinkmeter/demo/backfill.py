@@ -8,6 +8,7 @@ import thinkmeter
 from thinkmeter.demo.arrival import Tally
 from thinkmeter.demo.plan import PlannedCall, PlannedRequest
 from thinkmeter.demo.truth import Truth
+from thinkmeter.schema import attributes as names
 from thinkmeter.schema.errors import ThinkmeterError
 
 FLUSH_EVERY: Final = 400
@@ -99,4 +100,5 @@ def _record_call(attempt: thinkmeter.Attempt, call: PlannedCall) -> None:
         stream=call.stream,
         time_to_first_chunk=waited_s if told and call.stream else None,
         time_to_first_answer=waited_s + thought_s if told and call.stream else None,
+        **({names.REFLECTION_RATIO: call.reflection_ratio} if call.thought else {}),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from thinkmeter.demo.answer import TEXT, THOUGHT, Answer, paced
+from thinkmeter.demo.answer import TEXT, Answer, paced
 
 Json = dict[str, Any]
 
@@ -20,15 +20,15 @@ def refusal(status: int) -> Json:
 def content_body(answer: Answer, model: str, asked: Json) -> Json:
     """A reply as one object; thoughts are counted beside the candidates, never within them."""
     parts = [{"text": "".join(TEXT)}]
-    if answer.thinks and _shows_thoughts(asked):
-        parts = [{"text": "".join(THOUGHT), "thought": True}, *parts]  # type: ignore[dict-item]
+    if answer.shown and _shows_thoughts(asked):
+        parts = [{"text": "".join(answer.shown), "thought": True}, *parts]  # type: ignore[dict-item]
     return _reply(answer, model, parts, answer.output_tokens - (answer.thinking_tokens or 0), "STOP")
 
 
 def content_events(answer: Answer, model: str, asked: Json) -> Iterator[tuple[float, bytes]]:
     """A reply as server-sent events, each with a running total; thoughts are first counted when they are over."""
-    if answer.thinks and _shows_thoughts(asked):
-        for due, piece in paced(THOUGHT, 0.05, answer.thinking_share):
+    if answer.shown and _shows_thoughts(asked):
+        for due, piece in paced(answer.shown, 0.05, answer.thinking_share):
             yield due, _data(_reply(answer, model, [{"text": piece, "thought": True}], None, None))
     candidates = answer.output_tokens - (answer.thinking_tokens or 0)
     for number, (due, piece) in enumerate(paced(TEXT, answer.thinking_share, 1.0), 1):

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from thinkmeter.demo.answer import TEXT, THOUGHT, Answer, paced
+from thinkmeter.demo.answer import TEXT, Answer, paced
 
 Json = dict[str, Any]
 
@@ -69,13 +69,14 @@ def responses_events(answer: Answer, asked: Json) -> Iterator[tuple[float, bytes
         place = {"item_id": item["id"], "output_index": index}
         if item["type"] == "reasoning":
             yield 0.0, event("response.output_item.added", output_index=index, item={**item, "summary": []})
-            part = {**place, "summary_index": 0}
-            yield 0.0, event("response.reasoning_summary_part.added", **part, part=_summary(""))
-            for due, piece in paced(THOUGHT, 0.05, answer.thinking_share):
-                yield due, event("response.reasoning_summary_text.delta", **part, delta=piece)
             done = answer.thinking_share
-            yield done, event("response.reasoning_summary_text.done", **part, text="".join(THOUGHT))
-            yield done, event("response.reasoning_summary_part.done", **part, part=_summary("".join(THOUGHT)))
+            if item["summary"]:
+                part, text = {**place, "summary_index": 0}, "".join(answer.shown)
+                yield 0.0, event("response.reasoning_summary_part.added", **part, part=_summary(""))
+                for due, piece in paced(answer.shown, 0.05, done):
+                    yield due, event("response.reasoning_summary_text.delta", **part, delta=piece)
+                yield done, event("response.reasoning_summary_text.done", **part, text=text)
+                yield done, event("response.reasoning_summary_part.done", **part, part=_summary(text))
         else:
             done = 1.0
             opened = {**item, "status": "in_progress", "content": []}
@@ -139,7 +140,9 @@ def _text(text: str) -> Json:
 
 
 def _items(answer: Answer) -> list[Json]:
-    thought = {"id": f"rs_{answer.response_id}", "type": "reasoning", "summary": [_summary("".join(THOUGHT))]}
+    # a summary is not made of every thought
+    summary = [_summary("".join(answer.shown))] if answer.shown else []
+    thought = {"id": f"rs_{answer.response_id}", "type": "reasoning", "summary": summary}
     message = {
         "id": f"msg_{answer.response_id}",
         "type": "message",
@@ -147,7 +150,7 @@ def _items(answer: Answer) -> list[Json]:
         "role": "assistant",
         "content": [_text("".join(TEXT))],
     }
-    return [thought, message] if answer.thinks else [message]
+    return [thought, message] if answer.thinking_tokens else [message]
 
 
 def _response(answer: Answer, asked: Json, status: str, items: list[Json]) -> Json:

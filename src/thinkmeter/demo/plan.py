@@ -42,6 +42,13 @@ class PlannedCall:
     stream: bool = False
     refusals: int = 0
     error: str | None = None
+    thought: tuple[bool, ...] = ()
+    """Of each sentence of thinking that the answer shows whether it reflects, turns or concludes."""
+
+    @property
+    def reflection_ratio(self) -> float | None:
+        """Share of those sentences that do; None where the answer shows no thinking."""
+        return sum(self.thought) / len(self.thought) if self.thought else None
 
     @property
     def end(self) -> dt.datetime:

@@ -79,6 +79,8 @@ class TaskClass:
     """How likely the fixed part of the prompt is found in the provider's cache."""
     knee_tokens: int
     """Thinking beyond this makes answers worse."""
+    reflects: float
+    """Share of the sentences of its thinking that reflect, at middling difficulty and usual length."""
     rungs: tuple[Rung, Rung, Rung]
     verifier: Verifier
     routed_higher: float
@@ -99,6 +101,7 @@ TASKS: Final = (
         answer_tokens=180,
         cached=0.7,
         knee_tokens=6_000,
+        reflects=0.26,
         rungs=(
             Rung(LUNA, skill=0.9, effort="none"),
             Rung(TERRA, skill=1.7, thinking_tokens=1_500, strategy="chain_of_thought", effort="medium"),
@@ -118,6 +121,7 @@ TASKS: Final = (
         answer_tokens=520,
         cached=0.8,
         knee_tokens=8_000,
+        reflects=0.32,
         rungs=(
             Rung(HAIKU, skill=0.5),
             Rung(SONNET, skill=1.3, thinking_tokens=2_200, strategy="chain_of_thought", budget_tokens=8_000),
@@ -145,6 +149,7 @@ TASKS: Final = (
         answer_tokens=70,
         cached=0.9,
         knee_tokens=2_500,
+        reflects=0.38,
         # thinking does not pay here: to ponder what a customer may have meant finds more than was meant
         rungs=(
             Rung(FLASH, skill=1.25),
@@ -167,6 +172,7 @@ TASKS: Final = (
         answer_tokens=340,
         cached=0.4,
         knee_tokens=9_000,
+        reflects=0.42,
         rungs=(
             Rung(LUNA, skill=1.2, thinking_tokens=600, strategy="chain_of_thought", effort="low"),
             Rung(TERRA, skill=1.8, thinking_tokens=1_700, strategy="best_of_n", samples=3, effort="medium"),
@@ -186,6 +192,7 @@ TASKS: Final = (
         answer_tokens=430,
         cached=0.5,
         knee_tokens=7_000,
+        reflects=0.22,
         rungs=(
             Rung(HAIKU, skill=1.0),
             Rung(

@@ -120,6 +120,7 @@ def _call(call: PlannedCall) -> dict[str, Any]:
         "output_tokens": call.output_tokens,
         "thinking_tokens": call.thinking_tokens,
         "told_thinking_tokens": call.told_thinking_tokens,
+        "reflection_ratio": call.reflection_ratio,
         "effort": call.effort,
         "budget_tokens": call.budget_tokens,
         "service_tier": call.service_tier,

@@ -18,6 +18,7 @@ from thinkmeter.demo.plan import (
     Role,
 )
 from thinkmeter.demo.tasks import TASKS, Rung, TaskClass
+from thinkmeter.demo.thoughts import thought
 
 HISTORY: Final = dt.timedelta(days=8)
 # A request settles five minutes after its last call, and the longest takes a quarter of an hour.
@@ -89,6 +90,7 @@ class _Request:
 
     def __init__(self, workload: Workload, number: int, task: TaskClass, at: dt.datetime, runaway: bool) -> None:
         self._dice = random.Random(f"{workload.seed} request {number}")
+        self._musing = random.Random(f"{workload.seed} thought {number}")
         self._task = task
         self._now = at
         self._days = (at - workload.begin) / dt.timedelta(days=1)
@@ -215,6 +217,7 @@ class _Request:
             service_tier=rung.service_tier if model.name != "gpt-oss-120b" else "standard",
             stream=dice.random() < 0.5,
             refusals=int(dice.random() < _REFUSED_ONCE),
+            shown=thought(self._musing, task, rung, model, self._difficulty, thinking),
         )
         if dice.random() >= _FAILED_FIRST:
             return [call]
@@ -224,6 +227,7 @@ class _Request:
             duration_s=0.2,
             output_tokens=0,
             thinking_tokens=0,
+            thought=(),
             refusals=0,
             error="overloaded",
         )
@@ -257,6 +261,7 @@ class _Request:
         service_tier: str = "standard",
         stream: bool = False,
         refusals: int = 0,
+        shown: tuple[bool, ...] = (),
     ) -> PlannedCall:
         output = thinking_tokens + answer_tokens
         waiting_s = self._dice.uniform(0.15, 0.45) + input_tokens / 40_000
@@ -279,6 +284,7 @@ class _Request:
             service_tier=service_tier,
             stream=stream,
             refusals=refusals,
+            thought=shown,
         )
 
     def _response_id(self, model: Model) -> str:
