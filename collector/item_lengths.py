@@ -17,11 +17,7 @@ def longest_item(body: bytes) -> int:
     """
     request: Any = _Request.FromString(body)
     return max(
-        (
-            max(map(len, scope.items), default=0)
-            for resource in request.resources
-            for scope in resource.scopes
-        ),
+        (max(map(len, scope.items), default=0) for resource in request.resources for scope in resource.scopes),
         default=0,
     )
 

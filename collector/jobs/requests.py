@@ -170,12 +170,14 @@ class _Run:
             near = self._client.query(_sql("requests_near_count"), parameters=asked).result_rows[0][0]
         lost = f"(\n{_sql('requests_lost')})" if near else "no_evaluations"
         numbered = "numbered" if unnumbered else "stated"
-        self._do("requests_build", lost=lost, **asked, numbered=numbered, version=version)
+        self._do("requests_build", **asked, lost=lost, numbered=numbered, version=version)
         self._do("requests_removed", **asked, version=version)
         return int(made)
 
-    def _do(self, name: str, *, lost: str = "", **values: Any) -> None:
-        self._client.command(_sql(name).replace("{lost}", lost), parameters=values)
+    def _do(self, name: str, **values: Any) -> None:
+        """Do what the file says; `lost` is not bound, but text that stands in it."""
+        sql = _sql(name).replace("{lost}", values.pop("lost", ""))
+        self._client.command(sql, parameters=values)
 
     def _reach(self, made: int = 0, **changes: Any) -> None:
         for name, value in changes.items():
