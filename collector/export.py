@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from thinkmeter.collector.item_lengths import longest_item
 from thinkmeter.collector.refusal import Reason, Refused
 from thinkmeter.collector.segment import Signal
 
@@ -107,7 +108,7 @@ class Export:
         except DecodeError as error:
             problem = str(error).rpartition(": ")[2]
             raise Refused(Reason.MALFORMED, f"the body is no {self.request.__name__}: {problem}") from None
-        if len(body) <= limits.attribute_bytes:
+        if len(body) <= limits.attribute_bytes or longest_item(body) <= limits.attribute_bytes:
             limits = limits._replace(attribute_bytes=UNLIMITED.attribute_bytes)
         count, rejected, odd = self.prune(request, limits)
         items = count - sum(rejected.values())

@@ -1,5 +1,6 @@
 """Lets merges of spans wait while segments do: they take the time in which these could go in."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +12,7 @@ LONGEST_WAIT_S: Final = 20.0
 
 
 class Merges:
-    """Whether spans are merged; for the writer's thread alone.
+    """Whether spans are merged; the writer's threads may ask at once.
 
     They are once it has started, whatever its predecessor left, and once all is in. A load that stays too much for the
     store has them wait once and not again.
@@ -25,6 +26,7 @@ class Merges:
         self.wait: bool | None = None
         self._since_s = 0.0
         self._waited = False
+        self._looking = threading.Lock()
 
     def look(self, behind: bool, client: Callable[[], Client]) -> None:
         """Let them wait, or go on.
@@ -36,11 +38,12 @@ class Merges:
         Raises:
             ClickHouseError: the store does not answer.
         """
-        if not behind:
-            self._waited = False
-        elif self.wait and time.monotonic() - self._since_s > LONGEST_WAIT_S:
-            self._waited = True
-        wait = behind and not self._waited
-        if wait != self.wait:
-            client().command(f"SYSTEM {'STOP' if wait else 'START'} MERGES spans")
-            self.wait, self._since_s = wait, time.monotonic()
+        with self._looking:
+            if not behind:
+                self._waited = False
+            elif self.wait and time.monotonic() - self._since_s > LONGEST_WAIT_S:
+                self._waited = True
+            wait = behind and not self._waited
+            if wait != self.wait:
+                client().command(f"SYSTEM {'STOP' if wait else 'START'} MERGES spans")
+                self.wait, self._since_s = wait, time.monotonic()

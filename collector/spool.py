@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 FULL_RETRY_S = 10.0
 LARGE_BYTES = 16 * 1024 * 1024
 """A segment that has grown to this is worth an insert, however young it is."""
+BESIDE = 2
+"""How many times as large or old it has to be for one beside another: both take longer then, and each is planned."""
 PAUSE_AGES, GAP_AGES = 0.5, 0.1
 """After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
 COMPLAINT_INTERVAL_S = 60.0
@@ -50,17 +52,18 @@ class Spool:
         self._pending: list[Append] = []
         self._open: dict[Signal, OpenFile] = {}
         self._closed: dict[Signal, deque[Segment]] = {signal: deque() for signal in Signal}
-        self._hungry: set[Signal] = set()
+        self._taken: dict[Signal, list[Segment]] = {signal: [] for signal in Signal}
+        self._hungry = dict.fromkeys(Signal, 0)
         self._stopping = False
         self._next_complaint_s = 0.0
         self._bytes = 0
-        self._taken_s = dict.fromkeys(Signal, time.monotonic())
+        self._removed_s = dict.fromkeys(Signal, time.monotonic())
         for signal, segment in left_segments(directory):
             self._closed[signal].append(segment)
             self._bytes += segment.size
         telemetry.spool_bytes.set_function(lambda: self._bytes)
         for signal in Signal:
-            telemetry.spool_segments.labels(signal).set_function(partial(len, self._closed[signal]))
+            telemetry.spool_segments.labels(signal).set_function(partial(self._held, signal))
             telemetry.lag_s.labels(signal).set_function(partial(self.lag_s, signal))
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
@@ -90,32 +93,37 @@ class Spool:
         return append.done
 
     def take(self, signal: Signal) -> Segment | None:
-        """The oldest segment that waits; blocks until there is one. None once the spool is closed and holds none.
+        """The oldest segment that nobody took; blocks until there is one. None once the spool is closed and holds none.
 
-        It stays the oldest until it is removed.
+        It stays in the spool until it is removed. Several may take at once, each another.
         """
+        hungry = False
         with self._changed:
-            while not self._closed[signal]:
-                if self._stopping and not self._thread.is_alive():
-                    return None
-                # told once: takers that told each other on every waking would never rest
-                if signal not in self._hungry:
-                    self._hungry.add(signal)
-                    self._changed.notify_all()
-                self._changed.wait()
-            self._hungry.discard(signal)
-            return self._closed[signal][0]
+            try:
+                while not self._closed[signal]:
+                    if self._stopping and not self._thread.is_alive():
+                        return None
+                    if not hungry:  # told once: takers that told each other on every waking would never rest
+                        self._hungry[signal] += 1
+                        hungry = True
+                        self._changed.notify_all()
+                    self._changed.wait()
+                segment = self._closed[signal].popleft()
+                self._taken[signal].append(segment)
+                return segment
+            finally:
+                self._hungry[signal] -= hungry
 
     def waits(self, signal: Signal) -> int:
-        """How many segments wait that will grow no more."""
+        """How many segments wait that will grow no more, and that nobody took."""
         return len(self._closed[signal])
 
-    def remove(self, signal: Signal) -> None:
-        """Delete the oldest segment, which the store has."""
+    def remove(self, signal: Signal, segment: Segment) -> None:
+        """Delete a segment that was taken, and that the store has."""
         with self._changed:
-            segment = self._closed[signal].popleft()
+            self._taken[signal].remove(segment)
             self._bytes -= segment.size
-            self._taken_s[signal] = time.monotonic()
+            self._removed_s[signal] = time.monotonic()
             self._changed.notify_all()
         try:
             segment.path.unlink()
@@ -142,7 +150,7 @@ class Spool:
         """Wait until the store has everything; whether it does."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: not self._pending and not self._open and not any(self._closed.values()), timeout_s
+                lambda: not self._pending and not self._open and not any(map(self._held, Signal)), timeout_s
             )
 
     def lag_s(self, signal: Signal) -> float:
@@ -183,7 +191,7 @@ class Spool:
     def _refuse_if_old(self, signal: Signal) -> None:
         # What an earlier run left counts from the start of this one: how old it is, a clock says that may have jumped.
         limit_s, lag_s = self._settings.max_spool_age_s, self._lag_s(signal)
-        idle_s = min(lag_s, time.monotonic() - self._taken_s[signal])
+        idle_s = min(lag_s, time.monotonic() - self._removed_s[signal])
         if idle_s > limit_s:
             raise Deferred(
                 Reason.SPOOL_OLD,
@@ -193,10 +201,14 @@ class Spool:
             )
 
     def _lag_s(self, signal: Signal) -> float:
-        opened = [segment.opened_s for segment in list(self._closed[signal])[:1]]
+        opened = [segment.opened_s for segment in [*self._taken[signal], *list(self._closed[signal])[:1]]]
         if signal in self._open:
             opened.append(self._open[signal].opened_s)
         return time.monotonic() - min(opened) if opened else 0.0
+
+    def _held(self, signal: Signal) -> int:
+        """How many segments the store may not have, the one that grows left out."""
+        return len(self._closed[signal]) + len(self._taken[signal])
 
     # --- the writing thread ---------------------------------------------------------------------------
 
@@ -218,18 +230,19 @@ class Spool:
 
     def _ripe(self) -> list[Signal]:
         # Only while the writer waits: as long as it is busy, or the store is away, the file had better grow.
-        return [s for s in self._hungry if s in self._open and self._remaining_s(s) <= 0]
+        return [s for s in self._open if self._hungry[s] and self._remaining_s(s) <= 0]
 
     def _ripe_in_s(self) -> float | None:
-        remaining = [self._remaining_s(s) for s in self._hungry if s in self._open]
+        remaining = [self._remaining_s(s) for s in self._open if self._hungry[s]]
         return max(0.0, min(remaining)) if remaining else None
 
     def _remaining_s(self, signal: Signal) -> float:
         file, age_s = self._open[signal], self._settings.segment_age_s
-        if file.size >= LARGE_BYTES:
+        beside = BESIDE if self._taken[signal] else 1
+        if file.size >= beside * LARGE_BYTES:
             return 0.0
-        due_s = file.opened_s + age_s
-        if file.opened_s - self._taken_s[signal] >= PAUSE_AGES * age_s:
+        due_s = file.opened_s + beside * age_s
+        if beside == 1 and file.opened_s - self._removed_s[signal] >= PAUSE_AGES * age_s:
             due_s = min(due_s, file.written_s + GAP_AGES * age_s)
         return due_s - time.monotonic()
 

@@ -1,9 +1,8 @@
-"""From the spool into the store: every segment in order, exactly once, however often it has to be tried."""
+"""From the spool into the store: every segment exactly once, however often it has to be tried."""
 
 import logging
 import threading
-from collections.abc import Sequence
-from itertools import accumulate
+import time
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
@@ -14,7 +13,7 @@ from thinkmeter.collector.lane import Lane, Stopped
 from thinkmeter.collector.merges import Merges
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.quarantine import Quarantine
-from thinkmeter.collector.record import Contents, sizes
+from thinkmeter.collector.record import Contents
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.spool_files import Segment
@@ -26,13 +25,12 @@ from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
-WHOLE_BYTES: Final = 32 * 1024 * 1024
-"""Up to this size a segment is one insert. A larger one is two, side by side: an insert keeps one core busy, and so
-little of it is planning then that it may be done twice."""
+LANES: Final = {Signal.TRACES: 2, Signal.LOGS: 1}
+"""How many segments are inserted at a time: an insert keeps one core busy. The second waits until it is worth it."""
 
 
 class Writer:
-    """Writes the segments of one signal, on a thread of its own, large ones on two."""
+    """Writes the segments of one signal, on threads of its own."""
 
     def __init__(
         self,
@@ -51,29 +49,35 @@ class Writer:
         self._stop = threading.Event()
         # a server's merges are its operator's
         self._merges = Merges() if address.embedded and signal is Signal.TRACES else None
-        self._lane, self._beside = (Lane(signal, address, telemetry, privacy, self._stop) for _ in range(2))
-        self._thread = threading.Thread(target=self._run, name=f"writer-{signal}", daemon=True)
-        self._thread.start()
+        self._lanes = [Lane(signal, address, telemetry, privacy, self._stop) for _ in range(LANES[signal])]
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name=f"writer-{signal}-{number}", daemon=True)
+            for number, lane in enumerate(self._lanes)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def problem(self) -> str:
         """Why nothing can be written now; empty if it can."""
-        return self._lane.problem or self._beside.problem
+        return next((lane.problem for lane in self._lanes if lane.problem), "")
 
     def stop(self, timeout_s: float) -> None:
         """End after the inserts underway, or leave them behind after a time; the next start repeats them."""
         self._stop.set()
-        self._thread.join(timeout_s)
+        end_s = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, end_s - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run(self, lane: Lane) -> None:
         try:
             # whatever is wrong with the store shows before the first segment
-            self._lane.until_done(self._lane.connected)
-            self._lane.until_done(self._look_at_merges)
+            lane.until_done(lane.connected)
+            lane.until_done(lambda: self._look_at_merges(lane))
             while not self._stop.is_set() and (segment := self._spool.take(self._signal)) is not None:
-                self._write(segment)
-                self._spool.remove(self._signal)
-                self._lane.until_done(self._look_at_merges)
+                self._write(lane, segment)
+                self._spool.remove(self._signal, segment)
+                lane.until_done(lambda: self._look_at_merges(lane))
         except Stopped:
             log.info(
                 "%s that the store has not taken stay in the spool",
@@ -81,20 +85,19 @@ class Writer:
                 extra=event("writer.stopped", signal=self._signal),
             )
         finally:
-            self._let_merges_go_on()
-            self._lane.close()
-            self._beside.close()
+            self._let_merges_go_on(lane)
+            lane.close()
 
-    def _look_at_merges(self, beside: int = 0) -> None:
+    def _look_at_merges(self, lane: Lane) -> None:
         if self._merges is not None:
-            self._merges.look(self._spool.waits(self._signal) > beside, lambda: self._lane.connected()[0])
+            self._merges.look(self._spool.waits(self._signal) > 0, lambda: lane.connected()[0])
 
-    def _let_merges_go_on(self) -> None:
+    def _let_merges_go_on(self, lane: Lane) -> None:
         """At the end, where the store answers; the next writer begins with that in any case."""
-        if self._merges is None or not self._merges.wait or not self._lane.is_open:
+        if self._merges is None or not self._merges.wait or not lane.is_open:
             return
         try:
-            self._merges.look(False, lambda: self._lane.connected()[0])
+            self._merges.look(False, lambda: lane.connected()[0])
         except (ClickHouseError, ThinkmeterError, OSError) as error:
             why = reason(error)
             log.warning(
@@ -105,35 +108,13 @@ class Writer:
 
     # --- one segment ----------------------------------------------------------------------------------
 
-    def _write(self, segment: Segment) -> None:
-        contents = self._lane.until_done(segment.read)
+    def _write(self, lane: Lane, segment: Segment) -> None:
+        contents = lane.until_done(segment.read)
         for number, stretch in enumerate(contents.damaged):
-            self._keep_damaged(stretch, f"{segment.segment_id}/damaged-{number}")
+            self._keep_damaged(lane, stretch, f"{segment.segment_id}/damaged-{number}")
         if contents.frames:
-            middle = _middle(contents.frames)
-            if middle:
-                self._insert_halves(segment.segment_id, contents, middle)
-            else:
-                self._insert(self._lane, segment.segment_id, contents, 0, len(contents.frames))
+            self._insert(lane, segment.segment_id, contents, 0, len(contents.frames))
             self._telemetry.segments_written.labels(self._signal).inc()
-
-    def _insert_halves(self, segment_id: str, contents: Contents, middle: int) -> None:
-        failures: list[BaseException] = []
-
-        def second_half() -> None:
-            try:
-                self._insert(self._beside, segment_id, contents, middle, len(contents.frames))
-            except BaseException as error:  # noqa: BLE001  # raised below, by the writer's own thread
-                failures.append(error)
-
-        beside = threading.Thread(target=second_half, name=f"writer-{self._signal}-beside", daemon=True)
-        beside.start()
-        try:
-            self._insert(self._lane, segment_id, contents, 0, middle)
-        finally:
-            beside.join()
-        if failures:
-            raise failures[0]
 
     def _insert(
         self, lane: Lane, segment_id: str, contents: Contents, first: int, end: int, narrowing: bool = False
@@ -147,8 +128,7 @@ class Writer:
         frames = contents.frames[first:end]
 
         def insert(client: Client, insertion: Insertion) -> None:
-            if lane is self._lane:  # at every try, so that they never wait for one that fails again and again
-                self._look_at_merges(beside=1)
+            self._look_at_merges(lane)  # at every try, so that they never wait for one that fails again and again
             insertion.insert_segment(client, self._signal, frames, token)
 
         try:
@@ -183,13 +163,5 @@ class Writer:
             self._telemetry.written.labels(self._signal).inc(items)
             self._telemetry.decoded_apart.labels(self._signal).inc(items)
 
-    def _keep_damaged(self, stretch: bytes, token: str) -> None:
-        self._lane.until_done(lambda: self._quarantine.put_damaged(self._signal, stretch, token))
-
-
-def _middle(frames: Sequence[bytes]) -> int:
-    """Before which frame a segment is cut in two of about equal size; 0 for one that stays whole."""
-    ends = list(accumulate(sizes(frames)))
-    if ends[-1] <= WHOLE_BYTES or len(frames) == 1:
-        return 0
-    return max(1, sum(end <= ends[-1] / 2 for end in ends))
+    def _keep_damaged(self, lane: Lane, stretch: bytes, token: str) -> None:
+        lane.until_done(lambda: self._quarantine.put_damaged(self._signal, stretch, token))

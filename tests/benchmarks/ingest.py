@@ -91,7 +91,7 @@ def send(port: int, seconds: float, seed: int, pause_s: float = 0.0) -> Sent:
 
 def probe(port: int, client: Client, seconds: float) -> list[float]:
     """Seconds from the acknowledgement of a span to when a query finds it, for one span after the other."""
-    chance = random.Random(0)
+    chance = random.Random(time.monotonic_ns())  # traces that no probe before had
     body = Body(chance, 1)
     taken_s = []
     end_s = time.monotonic() + seconds

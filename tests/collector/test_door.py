@@ -45,6 +45,7 @@ class Opened:
         segment = self.spool.take(signal)
         assert segment is not None
         (frame,) = segment.read().frames
+        self.spool.remove(signal, segment)
         return body_of(frame)[:2]
 
     def count(self, name: str, **labels: str) -> float | None:
@@ -174,7 +175,6 @@ def test_bytes_are_refused_or_stored_as_they_were_understood(opened: Opened, pla
     if receipt.stored is None:
         return
     kept, project = opened.let_in()
-    opened.spool.remove(Signal.TRACES)
     understood_alone = ExportTraceServiceRequest(resource_spans=understood.resource_spans)
     assert (ExportTraceServiceRequest.FromString(kept), project) == (understood_alone, "mine")
 

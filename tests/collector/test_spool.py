@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -43,8 +43,13 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     opened.close()
 
 
-def contents(segment: Segment | None) -> list[bytes]:
+def taken(spool: Spool, signal: Signal = Signal.TRACES) -> Segment:
+    segment = spool.take(signal)
     assert segment is not None
+    return segment
+
+
+def contents(segment: Segment) -> list[bytes]:
     return list(segment.read().frames)
 
 
@@ -145,8 +150,9 @@ def test_an_acknowledged_frame_is_in_a_file(spool: Spool, tmp_path: Path) -> Non
 def test_signals_go_into_segments_of_their_own(spool: Spool) -> None:
     spool.append(Signal.TRACES, b"a span", 1).result(WAIT_S)
     spool.append(Signal.LOGS, b"a record", 1).result(WAIT_S)
-    assert contents(spool.take(Signal.LOGS)) == [b"a record"]
-    assert contents(spool.take(Signal.TRACES)) == [b"a span"]
+    assert contents(taken(spool, Signal.LOGS)) == [b"a record"]
+    segment = taken(spool)
+    assert contents(segment) == [b"a span"]
 
 
 def test_a_segment_closes_at_its_spans_and_bytes(tmp_path: Path) -> None:
@@ -160,7 +166,7 @@ def test_a_segment_closes_at_its_spans_and_bytes(tmp_path: Path) -> None:
     segments = []
     while (segment := spool.take(Signal.TRACES)) is not None:
         segments.append([frame[:1] for frame in contents(segment)])
-        spool.remove(Signal.TRACES)
+        spool.remove(Signal.TRACES, segment)
     assert segments == [[b"1"], [b"2", b"3"], [b"4"], [b"5"], [b"6"]]
     assert spool.wait_until_empty(0)
     assert list((tmp_path / "spool").glob(f"*{SUFFIX}")) == []
@@ -169,12 +175,14 @@ def test_a_segment_closes_at_its_spans_and_bytes(tmp_path: Path) -> None:
 def test_a_segment_grows_while_the_writer_is_busy(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", NO_RESERVE.model_copy(update={"segment_age_s": 0.01}), Telemetry())
     spool.append(Signal.TRACES, b"1", 1).result(WAIT_S)
-    assert contents(spool.take(Signal.TRACES)) == [b"1"]
+    segment = taken(spool)
+    assert contents(segment) == [b"1"]
     for number in range(2, 6):  # the writer is not back yet: these share a segment, however old it gets
         spool.append(Signal.TRACES, b"%d" % number, 1).result(WAIT_S)
     assert spool.lag_s(Signal.TRACES) > 0.0
-    spool.remove(Signal.TRACES)
-    assert contents(spool.take(Signal.TRACES)) == [b"2", b"3", b"4", b"5"]
+    spool.remove(Signal.TRACES, segment)
+    segment = taken(spool)
+    assert contents(segment) == [b"2", b"3", b"4", b"5"]
     spool.close()
 
 
@@ -211,12 +219,12 @@ def test_what_was_left_is_handed_over_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / "spool" / "traces-stray.segment").write_text("not ours")
     second = Spool(tmp_path / "spool", NO_RESERVE, Telemetry())
     second.append(Signal.TRACES, b"new", 1).result(WAIT_S)
-    segment = second.take(Signal.TRACES)
-    assert segment is not None
+    segment = taken(second)
     assert segment.segment_id == path.stem
     assert contents(segment) == [b"old"]
-    second.remove(Signal.TRACES)
-    assert contents(second.take(Signal.TRACES)) == [b"new"]
+    second.remove(Signal.TRACES, segment)
+    segment = taken(second)
+    assert contents(segment) == [b"new"]
     second.close()
 
 
@@ -232,8 +240,9 @@ def test_a_full_spool_puts_off_until_the_store_took_some(tmp_path: Path) -> None
     with pytest.raises(Deferred, match="the spool is full") as put_off:
         spool.append(Signal.TRACES, b"b" * 900, 1)
     assert put_off.value.reason is Reason.SPOOL_FULL
-    assert contents(spool.take(Signal.TRACES)) == [b"a" * 900]
-    spool.remove(Signal.TRACES)
+    segment = taken(spool)
+    assert contents(segment) == [b"a" * 900]
+    spool.remove(Signal.TRACES, segment)
     spool.append(Signal.TRACES, b"b" * 900, 1).result(WAIT_S)
     spool.close()
 
@@ -259,10 +268,12 @@ def test_a_store_that_takes_nothing_for_too_long_puts_off_and_what_waits_is_kept
     assert STATUS[put_off.value.reason] == (503, "UNAVAILABLE")
     spool.append(Signal.LOGS, b"of another table", 1).result(WAIT_S)
     assert [told.event for told in caplog.records] == ["spool.puts_off"]  # type: ignore[attr-defined]  # given as `extra`
-    assert contents(spool.take(Signal.TRACES)) == [b"old"]
-    spool.remove(Signal.TRACES)
+    segment = taken(spool)
+    assert contents(segment) == [b"old"]
+    spool.remove(Signal.TRACES, segment)
     spool.append(Signal.TRACES, b"taken again", 1).result(WAIT_S)
-    assert contents(spool.take(Signal.TRACES)) == [b"new", b"taken again"]
+    segment = taken(spool)
+    assert contents(segment) == [b"new", b"taken again"]
     spool.close()
 
 
@@ -293,23 +304,64 @@ def test_takers_that_wait_leave_the_processor_alone(spool: Spool) -> None:
 def test_the_first_segment_after_a_pause_is_taken_as_soon_as_nothing_more_comes(tmp_path: Path) -> None:
     settings = NO_RESERVE.model_copy(update={"segment_age_s": 2.0})
     spool = Spool(tmp_path / "spool", settings, Telemetry())
-    spool._taken_s[Signal.TRACES] -= 4.0  # so long ago the store took something
+    spool._removed_s[Signal.TRACES] -= 4.0  # so long ago the store took something
     begun_s = time.monotonic()
     spool.append(Signal.TRACES, b"first", 1).result(WAIT_S)
-    assert contents(spool.take(Signal.TRACES)) == [b"first"]
+    segment = taken(spool)
+    assert contents(segment) == [b"first"]
     assert time.monotonic() - begun_s < 2.0
-    spool.remove(Signal.TRACES)
+    spool.remove(Signal.TRACES, segment)
     begun_s = time.monotonic()
     spool.append(Signal.TRACES, b"second", 1).result(WAIT_S)
-    assert contents(spool.take(Signal.TRACES)) == [b"second"]  # it waited for company
+    segment = taken(spool)
+    assert contents(segment) == [b"second"]  # it waited for company
     assert time.monotonic() - begun_s >= 1.9
+    spool.close()
+
+
+def test_several_take_at_once_each_another_and_end_in_any_order(tmp_path: Path) -> None:
+    settings = CollectorSettings(segment_spans=1, min_free_disk_bytes=0)
+    spool = Spool(tmp_path / "spool", settings, Telemetry())
+    for number in range(3):
+        spool.append(Signal.TRACES, b"%d" % number, 1).result(WAIT_S)
+    first, second = taken(spool), taken(spool)
+    assert (contents(first), contents(second), spool.waits(Signal.TRACES)) == ([b"0"], [b"1"], 1)
+    spool.remove(Signal.TRACES, second)
+    assert not second.path.exists()
+    assert first.path.exists()
+    assert spool.lag_s(Signal.TRACES) >= time.monotonic() - first.opened_s - 0.1
+    third = taken(spool)
+    spool.remove(Signal.TRACES, third)
+    assert not spool.wait_until_empty(0)
+    spool.remove(Signal.TRACES, first)
+    assert spool.wait_until_empty(0)
+    assert (spool.lag_s(Signal.TRACES), spool.waiting_bytes) == (0.0, 0)
+    spool.close()
+
+
+def test_one_beside_another_waits_until_it_is_worth_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", NO_RESERVE.model_copy(update={"segment_age_s": 3600.0}), Telemetry())
+    spool.append(Signal.TRACES, b"a" * LARGE_BYTES, 1).result(WAIT_S)
+    first = taken(spool)
+    spool.append(Signal.TRACES, b"b" * LARGE_BYTES, 1).result(WAIT_S)
+    with ThreadPoolExecutor() as pool:
+        beside = pool.submit(taken, spool)
+        assert not wait([beside], 0.2).done
+        spool.append(Signal.TRACES, b"c" * LARGE_BYTES, 1).result(WAIT_S)
+        assert [frame[:1] for frame in contents(beside.result(WAIT_S))] == [b"b", b"c"]
+        spool.append(Signal.TRACES, b"d" * LARGE_BYTES, 1).result(WAIT_S)
+        alone = pool.submit(taken, spool)
+        for segment in (first, beside.result()):
+            assert not alone.done()
+            spool.remove(Signal.TRACES, segment)
+        assert [frame[:1] for frame in contents(alone.result(WAIT_S))] == [b"d"]
     spool.close()
 
 
 def test_a_large_segment_is_taken_however_young_it_is(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", NO_RESERVE.model_copy(update={"segment_age_s": 3600.0}), Telemetry())
     spool.append(Signal.TRACES, b"a" * LARGE_BYTES, 1).result(WAIT_S)
-    assert [len(frame) for frame in contents(spool.take(Signal.TRACES))] == [LARGE_BYTES]
+    assert [len(frame) for frame in contents(taken(spool))] == [LARGE_BYTES]
     spool.close()
 
 
@@ -345,7 +397,7 @@ frames = []
 while (segment := spool.take(Signal.TRACES)) is not None:
     assert segment.size == segment.path.stat().st_size
     frames += [frame[:5].decode() for frame in segment.read().frames]
-    spool.remove(Signal.TRACES)
+    spool.remove(Signal.TRACES, segment)
 print(json.dumps({"outcomes": outcomes, "frames": frames, "bytes": spool._bytes}))
 """
 
@@ -378,9 +430,11 @@ def test_after_a_failed_fsync_the_file_is_not_used_any_further(spool: Spool, mon
         with pytest.raises(Deferred, match="Input/output error"):
             spool.append(Signal.TRACES, b"lost", 1).result(WAIT_S)
     spool.append(Signal.TRACES, b"again", 1).result(WAIT_S)
-    assert contents(spool.take(Signal.TRACES)) == [b"safe"]
-    spool.remove(Signal.TRACES)
-    assert contents(spool.take(Signal.TRACES)) == [b"again"]
+    segment = taken(spool)
+    assert contents(segment) == [b"safe"]
+    spool.remove(Signal.TRACES, segment)
+    segment = taken(spool)
+    assert contents(segment) == [b"again"]
 
 
 # --- kill -9 ------------------------------------------------------------------------------------------
@@ -418,7 +472,7 @@ def test_kill_9_takes_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     found: list[int] = []
     while (segment := spool.take(Signal.TRACES)) is not None:
         found += [int(frame.split()[0]) for frame in contents(segment)]
-        spool.remove(Signal.TRACES)
+        spool.remove(Signal.TRACES, segment)
     assert found[:acknowledged] == list(range(acknowledged))
 
 

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.waiting import wait_for
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
@@ -183,6 +184,33 @@ def test_a_directory_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.
         assert client.command("SELECT 1") == 1
         assert StoreAddress.of_running(Path("data")) == store.address
     assert not (tmp_path / "data" / ADDRESS_FILE).exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="what is mapped is told by /proc")
+def test_of_its_library_a_store_holds_what_it_uses(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path, port=0) as started, connect(started.address.with_database("default")) as client:
+        wait_for(lambda: resident_mb(started.pid, "_chdb") < 80)  # a start takes twice as much
+        assert client.query("SELECT sum(number) FROM numbers(10)").result_rows == [(45,)]
+        assert resident_mb(started.pid, "libarrow") == 0, "the package around the engine was loaded"
+
+
+def resident_mb(pid: int, name: str) -> float:
+    """How much memory holds of the files with this in their name."""
+    held_kb, counts = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        word, *rest = line.split()
+        if not word.endswith(":"):
+            counts = bool(rest) and name in rest[-1]
+        elif word == "Rss:" and counts:
+            held_kb += int(rest[0])
+    return held_kb / 1024
+
+
+def test_the_log_of_a_store_does_not_say_what_statements_bring(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path, port=0) as started, connect(started.address.with_database("default")) as client:
+        with pytest.raises(DatabaseError, match="private"):
+            client.command("SELECT toUInt8('something private')")
+    assert "private" not in (tmp_path / "store.log").read_text()
 
 
 def test_the_store_keeps_no_logs_of_its_own_in_tables(store: EmbeddedStore) -> None:
