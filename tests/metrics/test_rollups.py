@@ -311,6 +311,24 @@ def test_what_a_provider_reports_holds_and_is_counted_anew_where_the_rates_of_it
         assert {assert_same(client, metric, filters, ("task",)) for metric in ("cost", "cpq")} == {answered}
 
 
+def test_a_day_is_not_read_once_a_rate_begins_between_its_begin_and_its_first_call(client: Client) -> None:
+    day = OLD.replace(hour=0, minute=0, second=0)
+    insert(client, "prices", [price(input_per_mtok_usd=0.0)])
+    late = span(time=day + dt.timedelta(hours=22), input_tokens=0, output_tokens=90, thinking_tokens=80)
+    insert(client, "spans", [late])
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client, rollups_from=0, budget_s=None) == 2
+    everything, cut = Filters(NOW - dt.timedelta(days=40), NOW), day + dt.timedelta(hours=2)
+    told: dict[str, Any] = {"input_per_mtok_usd": 0.0, "recorded": NOW}
+    rates = [price(**told, valid_until=cut), price(**told, valid_from=cut, thinking_per_mtok_usd=9.0)]
+    insert(client, "prices", rates)
+    for metric in ("cpq", "cost"):
+        assert assert_same(client, metric, everything, ("task",)) == 1
+        parts = covered(client, metric, everything, ("task",))
+        assert parts is not None
+        assert (len(parts.days), len(parts.quarters)) == (0, 1)
+
+
 def test_a_day_goes_before_its_quarters_where_it_may_be_used() -> None:
     day, next_day = 20_000 * 86_400, 20_001 * 86_400
     stretches = [
