@@ -11,7 +11,8 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.schema.metrics.catalogue import METRICS
-from thinkmeter.schema.query.rollups import DAY_S, OF_DAYS, QUARTER_S, ROLLUPS_FROM, building, summing
+from thinkmeter.schema.query.coverage import DAY_S, QUARTER_S
+from thinkmeter.schema.query.rollups import OF_DAYS, ROLLUPS_FROM, building, summing
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import CELLS, ROLLED
 

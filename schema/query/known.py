@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
 KNOWN_S: Final = 2.0
-"""For how long: the questions of a page come together."""
+"""For how long, mostly: the questions of a page come together."""
 
 Told = TypeVar("Told")
 
@@ -17,20 +17,21 @@ class Known:
     def __init__(self) -> None:
         """Nothing is known yet."""
         self._lock = threading.Lock()
-        self._told: dict[Hashable, tuple[float, Any]] = {}
+        self._told: dict[Hashable, tuple[float, float, Any]] = {}
 
-    def told(self, what: Hashable, read: Callable[[], Told]) -> tuple[Told, float]:
-        """What `read` says, now or up to `KNOWN_S` ago, and how many seconds ago that was.
+    def told(self, what: Hashable, read: Callable[[], Told], for_s: float | None = None) -> tuple[Told, float]:
+        """What `read` says, now or a while ago, and how many seconds ago that was.
 
         Args:
             what: it says; the same of it is read once.
             read: asks the store; what it raises is raised, and nothing is known then.
+            for_s: how long that holds; None: `KNOWN_S`.
         """
         with self._lock:
             now = time.monotonic()
-            self._told = {key: told for key, told in self._told.items() if now - told[0] < KNOWN_S}
+            self._told = {key: told for key, told in self._told.items() if now - told[0] < told[1]}
             if what not in self._told:
                 found = read()
-                self._told[what] = time.monotonic(), found
-            since, found = self._told[what]
+                self._told[what] = time.monotonic(), KNOWN_S if for_s is None else for_s, found
+            since, _, found = self._told[what]
             return found, max(0.0, now - since)

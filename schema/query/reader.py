@@ -8,23 +8,24 @@ from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from clickhouse_connect.driver.query import QueryResult
 from sqlalchemy import select, tuple_
 
 from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
-from thinkmeter.schema.errors import RetryableError, ThinkmeterError
+from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.statistics import quantile, weighted_mean
 from thinkmeter.schema.metrics.ttr import QUANTILES
 from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
+from thinkmeter.schema.query.coverage import Covered, Stretch
 from thinkmeter.schema.query.curve import curve_step_s, stretch
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
 from thinkmeter.schema.query.known import Known
 from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed
+from thinkmeter.schema.query.questions import Questions
 from thinkmeter.schema.query.record import read_request
 from thinkmeter.schema.query.report import KeyPart, Report, ReportRow
 from thinkmeter.schema.query.results import (
@@ -37,11 +38,11 @@ from thinkmeter.schema.query.results import (
     Runaways,
     ThinkingPoint,
 )
-from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, Covered, may_use_days, may_use_rollups, rolled
+from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, may_use_days, may_use_rollups, rolled
 from thinkmeter.schema.query.rule_alerts import RuleAlerts, read_rule_alerts
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.query.settings import Settings
-from thinkmeter.schema.store.client import StoreAddress, connect
+from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import CALLS, FACT_REQUESTS, REQUESTS
 
@@ -60,22 +61,21 @@ class Reader:
         Args:
             address: of the store.
             rollups_from: of how many requests in a window on rollups answer.
-            known: what this reader and others take for known for a moment, settings among it; None: which stretches
-                have cells alone, and for itself.
+            known: what this reader and others take for known for a moment, settings among it; None: prices and which
+                stretches have cells alone, and for itself.
 
         Raises:
             ThinkmeterError: wrong credentials or database.
             RetryableError: the store does not answer.
         """
-        self._address = address
         self._rollups_from = rollups_from
-        self._client = connect(address, read_only=True)
         self._known = known or Known()
         self._shares = known is not None
+        self._questions = Questions(address, self._known)
 
     def close(self) -> None:
         """Let the connection go."""
-        self._client.close()
+        self._questions.client.close()
 
     def __enter__(self) -> Self:
         """The reader itself."""
@@ -148,9 +148,8 @@ class Reader:
     ) -> Iterator[tuple[dict[str, Any], int, float, Sequence[float]]]:
         """Key, number, mean and quantiles of each group of settled requests whose thinking is known."""
         metric, curve = METRICS["ttr"], statement(__package__, "thinking_curve")
-        rows = list(
-            zip(*self._query(*self._asked(metric, filters, names, settings, curve)).result_columns, strict=True)
-        )
+        answer = self._query(*self._asked(metric, filters, names, settings, curve), settings)
+        rows = list(zip(*answer.result_columns, strict=True))
         if all(weights == 1 for _, _, weights, *_ in rows):
             told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in names]
             for key, n, _, mean, quantiles in sorted(rows, key=lambda row: _order(row[0])):
@@ -179,10 +178,11 @@ class Reader:
 
     def requests(self, filters: Filters, limit: int = 100, order: Order = "time") -> list[Row]:
         """The newest requests, or those that thought or cost most."""
-        facts = self._settings().has_facts(filters)
+        settings = self._settings()
+        facts = settings.has_facts(filters)
         table = FACT_REQUESTS if facts else REQUESTS
         rows = listed("requests", filters, facts=facts)
-        return self._list(rows.order_by(table.c[order].desc().nulls_last(), table.c.request_id).limit(limit))
+        return self._list(rows.order_by(table.c[order].desc().nulls_last(), table.c.request_id).limit(limit), settings)
 
     def request(self, request_id: str, *, project: str | None = "default") -> RequestRecord | None:
         """One request with its attempts, calls, verdicts, labels and spans; None where there is none of that id."""
@@ -289,7 +289,7 @@ class Reader:
             "asked_split": list(split),
         }
         values |= {name: value for name, value in known.items() if f"{{{name}:" in metric.sql}
-        result = self._query(sql, values)
+        result = self._query(sql, values, settings)
         if not result.row_count:
             return
         columns = dict(zip(result.column_names, result.result_columns, strict=True))
@@ -343,19 +343,14 @@ class Reader:
         """Which parts of a window rollups answer; None where they answer nothing of it."""
         if settings.facts_of(filters) < self._rollups_from or not may_use_rollups(metric, filters, names):
             return None
-        asked_of = {
-            "since": filters.since,
-            "until": filters.until,
-            "amounts": metric.name in AMOUNTS,
-            "calls": metric.source == "calls",
-            "days": may_use_days(names, settings.timezone),
-        }
+        window = {"since": filters.since, "until": filters.until, "days": may_use_days(names, settings.timezone)}
 
-        def read() -> Covered | None:
-            found = self._query(statement(__package__, "covered"), asked_of).result_columns
-            return Covered.by(list(zip(*found, strict=True)))
+        def read() -> list[Stretch]:
+            found = self._query(statement(__package__, "covered"), window).result_columns
+            return [Stretch(*row) for row in zip(*found, strict=True)]
 
-        return self._known.told(tuple(asked_of.values()), read)[0]
+        stretches, _ = self._known.told((*window.values(), settings.prices), read)
+        return Covered.by(stretches, amounts=metric.name in AMOUNTS, calls=metric.source == "calls")
 
     def _price_book(self, call: Row) -> list[tuple[Rate, dt.datetime]]:
         key = {name: call[name] for name in ("provider", "model", "service_tier")}
@@ -373,17 +368,12 @@ class Reader:
             return "No alert engine has run on this store, so no request was judged; `thinkmeter up` runs one."
         return f"Judged are the calls that were settled before {reached:%Y-%m-%d %H:%M:%S} UTC."
 
-    def _list(self, rows: Rows) -> list[Row]:
+    def _list(self, rows: Rows, settings: Settings | None = None) -> list[Row]:
         sql, values = compiled(rows)
-        return list(self._query(sql, values).named_results())
+        return list(self._query(sql, values, settings).named_results())
 
-    def _query(self, sql: str, values: dict[str, Any]) -> QueryResult:
-        try:
-            return self._client.query(sql, parameters=values, column_oriented=True, tz_mode="aware")
-        except OperationalError as error:
-            raise RetryableError(f"the store at {self._address.host}:{self._address.port} does not answer") from error
-        except DatabaseError as error:
-            raise ThinkmeterError(f"the store refused the question: {str(error).splitlines()[0][:300]}") from error
+    def _query(self, sql: str, values: dict[str, Any], settings: Settings | None = None) -> QueryResult:
+        return self._questions.ask(sql, values, settings.prices if settings else None)
 
 
 def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:

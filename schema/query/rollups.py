@@ -5,13 +5,13 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
 from typing import Any, Final, Self
 
 from sqlalchemy import literal_column
 
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
 from thinkmeter.schema.query.cell_amounts import RATES, current, folded, kept, parted, valued
+from thinkmeter.schema.query.coverage import DAY_S, QUARTER_S, Covered
 from thinkmeter.schema.query.facts import PART
 from thinkmeter.schema.query.filters import Filters
 from thinkmeter.schema.query.population import BUCKET, QUARTER, Quarters, asked, compiled_expression, step_s, stretch
@@ -19,12 +19,8 @@ from thinkmeter.schema.tables import ROLLED
 
 PLACES: Final = ("environment", "model", "tier", "provider")
 """By what cells are told apart beside stretch, quarter, project and what the metric itself groups by, `task` always."""
-QUARTER_S: Final = 900
 ROLLUPS_FROM: Final = 200_000
 """Requests of a window that are counted one by one in the time that it takes to plan a question to rollups."""
-DAY_S: Final = 86_400
-MANY: Final = 4_000
-"""Quarters without cells, from which on it is not worth looking for those that have some."""
 
 _TYPES: Final = {"tier": "UInt8"}
 
@@ -77,60 +73,6 @@ def _items(text: str) -> list[str]:
         else:
             found[-1] += letter
     return [" ".join(item.split()) for item in found]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Covered:
-    """Which parts of a window rollups answer.
-
-    Attributes:
-        days: days, as runs of (begin, end) in seconds since 1970.
-        quarters: and quarters of an hour.
-        build: the newest that is read.
-        rest: the requests that facts answer.
-    """
-
-    days: Sequence[tuple[int, int]]
-    quarters: Sequence[tuple[int, int]]
-    build: int
-    rest: Quarters
-
-    @classmethod
-    def by(cls, stretches: Sequence[tuple[int, int, int]]) -> Self | None:
-        """What these stretches cover, each its length and begin in seconds and its build; None: nothing much."""
-        by_step: dict[int, list[int]] = {DAY_S: [], QUARTER_S: []}
-        for step, begin, _ in stretches:
-            by_step[step].append(begin)
-        days, quarters = (_runs(sorted(by_step[step]), step) for step in (DAY_S, QUARTER_S))
-        whole = _joined(sorted([*days, *quarters]))
-        if not whole:
-            return None
-        holes = [at for (_, end), (begin, _) in pairwise(whole) for at in range(end, begin, QUARTER_S)]
-        if len(holes) > MANY:
-            return None
-        newest = max(build for _, _, build in stretches)
-        return cls(days, quarters, newest, Quarters(holes, (whole[0][0], whole[-1][1])))
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What `cells_rows` is bound to."""
-        begin, end = self.rest.outside or (0, 0)
-        runs = {"cell_days": list(self.days), "cell_quarters": list(self.quarters)}
-        return {**runs, "cell_build": self.build, "cell_begin": begin, "cell_end": end}
-
-
-def _runs(begins: Sequence[int], step: int) -> list[tuple[int, int]]:
-    return _joined([(begin, begin + step) for begin in begins])
-
-
-def _joined(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for begin, end in runs:
-        if found and found[-1][1] == begin:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((begin, end))
-    return found
 
 
 def may_use_rollups(metric: Metric, filters: Filters, by: Iterable[str]) -> bool:

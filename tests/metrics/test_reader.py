@@ -16,6 +16,8 @@ from thinkmeter.collector.jobs.requests import refresh_requests
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.query import Filters, Known, Reader, Report
+from thinkmeter.schema.query.questions import Questions
+from thinkmeter.schema.query.settings import PriceState
 from thinkmeter.schema.rules import store_rules, timezone_rules
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
@@ -353,7 +355,35 @@ def test_a_label_or_verdict_that_comes_alone_waits_too(
 
 def test_a_reader_cannot_write(shop: Reader) -> None:
     with pytest.raises(DatabaseError, match="readonly"):
-        shop._client.command("TRUNCATE TABLE spans")
+        shop._questions.client.command("TRUNCATE TABLE spans")
+
+
+def test_prices_go_along_with_a_question_and_are_those_of_now(database: StoreAddress, client: Client) -> None:
+    insert(client, "prices", [price()])
+    insert(client, "spans", [span(time=SINCE, input_tokens=1, output_tokens=9_000_000, thinking_tokens=4_000_000)])
+    refresh_requests(client)
+    with Reader(database) as reader, Reader(database) as fresh:
+
+        def thinking_usd(one: Reader) -> float:
+            [row] = one.report("cost", since=SINCE, until=UNTIL, by=()).rows
+            assert isinstance(row.detail["thinking_usd"], float)
+            return row.detail["thinking_usd"]
+
+        before = thinking_usd(reader)
+        insert(client, "prices", [price(recorded=START + dt.timedelta(days=9), thinking_per_mtok_usd=17.0)])
+        assert before != pytest.approx(4 * 17.0)
+        assert thinking_usd(reader) == thinking_usd(fresh) == pytest.approx(4 * 17.0)
+        questions, known = Questions(database, Known()), (1, 1)
+
+        def thinking_rates(prices: PriceState | None) -> list[float]:
+            [column] = questions.ask("SELECT thinking FROM price_arrays", {}, prices).result_columns
+            return list(column[0])
+
+        assert thinking_rates(known)[1:] == thinking_rates(None)[1:] == [17.0]
+        insert(client, "prices", [price(model="acme-mini", thinking_per_mtok_usd=3.0)])
+        assert thinking_rates(known)[1:] == [17.0]  # as it was sent, and not as the view says
+        assert sorted(thinking_rates((2, 1))[1:]) == sorted(thinking_rates(None)[1:]) == [3.0, 17.0]
+        questions.client.close()
 
 
 def test_readers_of_one_page_read_once_what_they_have_in_common(

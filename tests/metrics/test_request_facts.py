@@ -19,7 +19,7 @@ from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.attributes import REFLECTION_RATIO
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query import Reader
-from thinkmeter.schema.query.facts import columns, selected
+from thinkmeter.schema.query.facts import Columns, columns, selected
 from thinkmeter.schema.query.population import FACTS
 from thinkmeter.schema.rules import Rule, policy_rules, store_rules, task_rules, tier_rules
 from thinkmeter.schema.store.client import StoreAddress
@@ -318,3 +318,22 @@ def test_facts_say_what_the_views_say_after_many_histories(client: Client) -> No
     print(f"seed {first}")
     for seed in range(first, first + 100):
         run(client, seed, steps=12)
+
+
+def test_what_is_used_once_or_is_short_is_planned_where_it_is_used() -> None:
+    long = "arrayMap(x -> x + 1, f.calls.attempt)" * 3
+    one = Columns(
+        {
+            "once": "f.calls.time",
+            "short": "f.calls.tier",
+            "long": long,
+            "a": "g(once, short)",
+            "b": "h(short, long, long)",
+        }
+    )
+    assert one.written_out(["a", "b"]).expressions == {
+        "long": long,
+        "a": "g((f.calls.time), (f.calls.tier))",
+        "b": "h((f.calls.tier), long, long)",
+    }
+    assert one.written_out(["a", "once"]).expressions == {"once": "f.calls.time", "a": "g(once, (f.calls.tier))"}

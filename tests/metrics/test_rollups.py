@@ -17,8 +17,9 @@ from thinkmeter.collector.jobs.rollups import refresh_rollups
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query import Filters, Reader, RollupState
+from thinkmeter.schema.query.coverage import Covered, Stretch
 from thinkmeter.schema.query.population import BUCKET, asked
-from thinkmeter.schema.query.rollups import AMOUNTS, PLACES, Covered, Outline, may_use_days, rolled
+from thinkmeter.schema.query.rollups import AMOUNTS, PLACES, Outline, may_use_days, rolled
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.erasure import erase
 from thinkmeter.schema.store.retention import RetentionSettings, apply_retention
@@ -49,15 +50,10 @@ WHERE: tuple[Mapping[str, str | int], ...] = (
 def covered(
     client: Client, metric: str, filters: Filters, by: tuple[str, ...], timezone: str = "UTC"
 ) -> Covered | None:
-    asked_of = {
-        "since": filters.since,
-        "until": filters.until,
-        "amounts": metric in AMOUNTS,
-        "calls": METRICS[metric].source == "calls",
-        "days": may_use_days(by, timezone),
-    }
-    found = client.query(statement("thinkmeter.schema.query", "covered"), parameters=asked_of)
-    return Covered.by([(step, begin, build) for step, begin, build in found.result_rows])
+    window = {"since": filters.since, "until": filters.until, "days": may_use_days(by, timezone)}
+    found = client.query(statement("thinkmeter.schema.query", "covered"), parameters=window)
+    stretches = [Stretch(*row) for row in found.result_rows]
+    return Covered.by(stretches, amounts=metric in AMOUNTS, calls=METRICS[metric].source == "calls")
 
 
 def cells(client: Client, sql: str, values: Mapping[str, Any], groups: tuple[str, ...]) -> dict[Any, dict[str, Any]]:
@@ -313,6 +309,47 @@ def test_what_a_provider_reports_holds_and_is_counted_anew_where_the_rates_of_it
     for model, answered in (("acme-think-1", 1), ("acme-mini", 0)):
         insert(client, "prices", [price(model=model, recorded=NOW, thinking_per_mtok_usd=9.0)])
         assert {assert_same(client, metric, filters, ("task",)) for metric in ("cost", "cpq")} == {answered}
+
+
+def test_a_day_is_not_read_once_a_rate_begins_between_its_begin_and_its_first_call(client: Client) -> None:
+    day = OLD.replace(hour=0, minute=0, second=0)
+    insert(client, "prices", [price(input_per_mtok_usd=0.0)])
+    late = span(time=day + dt.timedelta(hours=22), input_tokens=0, output_tokens=90, thinking_tokens=80)
+    insert(client, "spans", [late])
+    refresh_requests(client, budget_s=None)
+    assert refresh_rollups(client, rollups_from=0, budget_s=None) == 2
+    everything, cut = Filters(NOW - dt.timedelta(days=40), NOW), day + dt.timedelta(hours=2)
+    told: dict[str, Any] = {"input_per_mtok_usd": 0.0, "recorded": NOW}
+    rates = [price(**told, valid_until=cut), price(**told, valid_from=cut, thinking_per_mtok_usd=9.0)]
+    insert(client, "prices", rates)
+    for metric in ("cpq", "cost"):
+        assert assert_same(client, metric, everything, ("task",)) == 1
+        parts = covered(client, metric, everything, ("task",))
+        assert parts is not None
+        assert (len(parts.days), len(parts.quarters)) == (0, 1)
+
+
+def test_a_day_goes_before_its_quarters_where_it_may_be_used() -> None:
+    day, next_day = 20_000 * 86_400, 20_001 * 86_400
+    stretches = [
+        Stretch(86_400, day, 3, False, True, True),
+        Stretch(900, day, 5, True, True, False),
+        Stretch(900, day + 1_800, 6, True, True, True),
+        Stretch(86_400, next_day, 4, True, True, False),
+    ]
+    without = Covered.by(stretches, amounts=False, calls=False)
+    priced = Covered.by(stretches, amounts=True, calls=False)
+    of_calls = Covered.by(stretches, amounts=True, calls=True)
+    assert without is not None
+    assert (list(without.days), list(without.quarters), without.build) == ([(day, day + 2 * 86_400)], [], 4)
+    assert priced is not None
+    assert (list(priced.days), priced.build) == ([(next_day, next_day + 86_400)], 6)
+    assert list(priced.quarters) == [(day, day + 900), (day + 1_800, day + 2_700)]
+    assert list(priced.rest.inside) == [day + 900, *range(day + 2_700, next_day, 900)]
+    assert of_calls is not None
+    assert (list(of_calls.days), list(of_calls.quarters)) == ([], [(day + 1_800, day + 2_700)])
+    assert of_calls.rest.outside == (day + 1_800, day + 2_700)
+    assert Covered.by(stretches[:1], amounts=True, calls=False) is None
 
 
 def test_a_quarter_with_an_open_request_is_not_counted_yet(client: Client) -> None:

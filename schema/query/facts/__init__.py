@@ -25,6 +25,8 @@ _BUCKETS: Final[Mapping[str, Sequence[int]]] = {
     "output_usd": (5, 6),
 }
 """Amounts, and the buckets that they are linear in."""
+_SHORT: Final = 100
+"""Letters that take less planning twice than a query around them does."""
 _ELEMENTS: Final[Mapping[Source, str]] = {"calls": "call", "attempts": "one", "requests": ""}
 """What the file of a source calls one element of the arrays that it takes apart."""
 
@@ -50,6 +52,20 @@ class Columns:
     def used(self, name: str) -> set[str]:
         """The others that one uses."""
         return set(re.findall(r"(?<![.\w])[a-z]\w+", self.expressions[name])) & (self.expressions.keys() - {name})
+
+    def written_out(self, wanted: Collection[str]) -> "Columns":
+        """These and all that they use; what is used once, or is short and used twice, is written out where it is used.
+
+        Every other one is a column of a query of its own, through which all others have to go on.
+        """
+        found = {name: self.expressions[name] for name in self.needed(wanted)}
+        for name in [name for name in found if name not in set(wanted)]:
+            use = re.compile(rf"(?<![.\w]){name}\b")
+            uses = sum(len(use.findall(expression)) for expression in found.values())
+            if uses == 1 or (uses == 2 and len(found[name]) <= _SHORT):
+                text = f"({found.pop(name)})".replace("\\", r"\\")  # as `sub` takes it
+                found = {user: use.sub(text, expression) for user, expression in found.items()}
+        return Columns(found)
 
     def needed(self, names: Collection[str]) -> list[str]:
         """These and all that they use, in the order of the file."""
@@ -78,12 +94,19 @@ def selected(source: Source, names: frozenset[str]) -> str:
     outer, amounts, element = _columns(source), _columns("amounts"), _ELEMENTS[source]
     by_part = PART in names
     chosen = {name: outer.expressions[name] for name in outer.needed(names)}
+    # what others are made of, of whole rows and without amounts, goes below, since each use of it is planned again
+    made_of = [name for name in chosen if name not in names and _below(outer, name, element, amounts)]
+    of_rows = {name: re.sub(r"\br\.", "f.", chosen.pop(name)) for name in made_of}
+    below = Columns({**amounts.expressions, **of_rows})
+    for name in made_of:
+        chosen = {user: re.sub(rf"(?<![.\w]){name}\b", f"r.{name}", text) for user, text in chosen.items()}
     text = "\n".join(chosen.values())
     whole = set(re.findall(r"\br\.((?:calls\.|attempts\.)?\w+)", text))
     # what is taken apart; a row with nothing of it is still one for each element
-    apart = {name: name if name in amounts.expressions else f"{source}.{name}" for name in _elements(element, text)}
+    elements = _elements(element, text) or (["attempt"] if element else [])
+    apart = {name: name if name in amounts.expressions else f"{source}.{name}" for name in elements}
     wanted = {*whole, *apart.values()} | ({"attempts.attempt"} if source == "requests" else set())
-    rows = _by_part(amounts, wanted) if by_part else _rows(amounts, wanted)
+    rows = _by_part(below, wanted) if by_part else _rows(below, wanted)
     if by_part:
         chosen[PART] = f"r.{PART}"
     lines = [
@@ -96,30 +119,40 @@ def selected(source: Source, names: frozenset[str]) -> str:
     return re.sub(rf"\b{element}\.", f"{element}_", "\n".join(lines))
 
 
-def _rows(amounts: Columns, wanted: Collection[str]) -> str:
-    """Rows of `request_facts` with these columns and amounts.
+def _rows(columns: Columns, wanted: Collection[str]) -> str:
+    """Rows of `request_facts` with these columns: of the table, or of `columns`.
 
-    An amount that is reckoned from others stands in a query around theirs: within one, each use of a name is planned
-    as if it was written out, which takes longer than to answer.
+    What several others are reckoned from stands in a query around which theirs are: within one, each use of a name is
+    planned as if it was written out, which takes longer than to answer.
     """
-    names = amounts.needed(wanted)
-    text = "\n".join(amounts.expressions[name] for name in names)
-    plain = set(re.findall(r"\bf\.((?:calls\.|attempts\.)?\w+)", text)) | (set(wanted) - set(names))
-    query = f"SELECT {', '.join(f'f.{name} AS `{name}`' for name in sorted(plain))} FROM request_facts AS f FINAL"
-    known, prices = sorted(plain), f"WITH {PRICES}\n" if names else ""
-    while names:
-        ready = [name for name in names if not amounts.used(name) & set(names)]
+    inner = columns.written_out(set(wanted) & columns.expressions.keys())
+    names, plain = list(inner.expressions), _facts("\n".join(inner.expressions.values()))
+    known = sorted(plain | (set(wanted) - columns.expressions.keys()))
+    prices = f"WITH {PRICES}\n" if any("p." in expression for expression in inner.expressions.values()) else ""
+    table, quote = "request_facts AS f FINAL", ""
+    while True:
+        ready = [name for name in names if not inner.used(name) & set(names)]
         later = [name for name in names if name not in ready]
         # each column that goes on costs planning
-        text = "\n".join(amounts.expressions[name] for name in later)
-        going = {*wanted, *re.findall(r"\bf\.((?:calls\.|attempts\.)?\w+)", text)}
-        going = going.union(*(amounts.used(name) for name in later))
+        going = {*wanted, *_facts("\n".join(inner.expressions[name] for name in later))}
+        going = going.union(*(inner.used(name) for name in later))
         known = [name for name in known if name in going]
-        said = [f"f.`{name}` AS `{name}`" for name in known]
-        said += [f"{amounts.expressions[name]} AS {name}" for name in ready]
-        query = "SELECT " + ",\n  ".join(said) + f"\nFROM ({query}) AS f"
-        known, names = [*known, *ready], later
-    return prices + query
+        said = [f"f.{quote}{name}{quote} AS `{name}`" for name in known]
+        said += [f"{inner.expressions[name]} AS {name}" for name in ready]
+        query = "SELECT " + ",\n  ".join(said) + f"\nFROM {table}"
+        if not later:
+            return prices + query
+        known, names, table, quote = [*known, *ready], later, f"({query}) AS f", "`"
+
+
+def _facts(text: str) -> set[str]:
+    return set(re.findall(r"\bf\.((?:calls\.|attempts\.)?\w+)", text))
+
+
+def _below(outer: Columns, name: str, element: str, amounts: Columns) -> bool:
+    """Whether all that a column of a source is made of are columns of `request_facts`."""
+    text = "\n".join(outer.expressions[one] for one in outer.needed([name]))
+    return not _elements(element, text) and not amounts.expressions.keys() & set(re.findall(r"\br\.(\w+)", text))
 
 
 def _by_part(amounts: Columns, wanted: Collection[str]) -> str:
@@ -162,4 +195,4 @@ def _share(name: str) -> str:
 
 
 def _elements(element: str, text: str) -> list[str]:
-    return sorted(set(re.findall(rf"\b{element}\.(\w+)", text)) or {"attempt"}) if element else []
+    return sorted(set(re.findall(rf"\b{element}\.(\w+)", text))) if element else []
