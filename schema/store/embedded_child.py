@@ -28,19 +28,24 @@ SELECT max(beat) FROM pulse SETTINGS max_recursive_cte_evaluation_depth = 100000
 
 LARGEST_LOG_BYTES = 10_000_000
 LOOK_INTERVAL_S = 2.0
-RELEASE_INTERVAL_S = 60.0
+CARE_INTERVAL_S = 60.0
+MERGES = "MergeMutate"
+"""What the engine calls its threads that merge."""
+MERGES_NICE = 5
+"""Of two cores that others keep busy, merges take a sixth: enough for them not to fall behind for ever."""
 
 
 def end_with_parent(log: str, library: list[tuple[int, int]]) -> None:
-    """Block until standard input ends, then stop at once; meanwhile see to it that log and memory stay small."""
-    released_s = 0.0
+    """Block until standard input ends, then stop at once; meanwhile take care of log, memory and merges."""
+    cared_s = 0.0
     while True:
         told, _, _ = select.select([0], [], [], LOOK_INTERVAL_S)
         if told and not os.read(0, 4096):
             os._exit(0)
-        if time.monotonic() - released_s > RELEASE_INTERVAL_S:
-            released_s = time.monotonic()
+        if time.monotonic() - cared_s > CARE_INTERVAL_S:
+            cared_s = time.monotonic()
             release(library)
+            put_back_merges()
         try:
             if os.fstat(2).st_size > LARGEST_LOG_BYTES:
                 begin_log_anew(log)
@@ -96,6 +101,17 @@ def release(pages: list[tuple[int, int]]) -> None:
     """Have memory no longer hold these, until they are read again: three quarters are for the start alone."""
     for start, length in pages:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
+
+
+def put_back_merges() -> None:
+    """Have merges leave the cores to inserts and questions, where these want them."""
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/comm") as name:
+                if name.read().strip() == MERGES:
+                    os.setpriority(os.PRIO_PROCESS, int(thread), MERGES_NICE)
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # no /proc, or a thread that has just ended; it is looked at again
 
 
 def main() -> None:

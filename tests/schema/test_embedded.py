@@ -18,7 +18,7 @@ from tests.waiting import wait_for
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.store.client import ADDRESS_FILE, StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.embedded_child import LARGEST_LOG_BYTES
+from thinkmeter.schema.store.embedded_child import LARGEST_LOG_BYTES, MERGES_NICE
 from thinkmeter.schema.store.migrate import migrate
 
 PARENT = """
@@ -204,6 +204,15 @@ def resident_mb(pid: int, name: str) -> float:
         elif word == "Rss:" and counts:
             held_kb += int(rest[0])
     return held_kb / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are told by /proc")
+def test_merges_leave_the_cores_to_inserts_and_questions(store: EmbeddedStore) -> None:
+    def urgencies() -> set[int]:
+        threads = [task for task in Path(f"/proc/{store.pid}/task").iterdir() if "Merge" in (task / "comm").read_text()]
+        return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in threads}
+
+    wait_for(lambda: urgencies() == {os.getpriority(os.PRIO_PROCESS, store.pid) + MERGES_NICE})
 
 
 def test_the_log_of_a_store_does_not_say_what_statements_bring(tmp_path: Path) -> None:
