@@ -28,7 +28,7 @@ SELECT max(beat) FROM pulse SETTINGS max_recursive_cte_evaluation_depth = 100000
 
 LARGEST_LOG_BYTES = 10_000_000
 LOOK_INTERVAL_S = 2.0
-CARE_INTERVAL_S = 60.0
+RELEASE_INTERVAL_S = 60.0
 MERGES = "MergeMutate"
 """What the engine calls its threads that merge."""
 MERGES_NICE = 5
@@ -37,15 +37,15 @@ MERGES_NICE = 5
 
 def end_with_parent(log: str, library: list[tuple[int, int]]) -> None:
     """Block until standard input ends, then stop at once; meanwhile take care of log, memory and merges."""
-    cared_s = 0.0
+    released_s = 0.0
     while True:
         told, _, _ = select.select([0], [], [], LOOK_INTERVAL_S)
         if told and not os.read(0, 4096):
             os._exit(0)
-        if time.monotonic() - cared_s > CARE_INTERVAL_S:
-            cared_s = time.monotonic()
+        put_back_merges()
+        if time.monotonic() - released_s > RELEASE_INTERVAL_S:
+            released_s = time.monotonic()
             release(library)
-            put_back_merges()
         try:
             if os.fstat(2).st_size > LARGEST_LOG_BYTES:
                 begin_log_anew(log)

@@ -212,6 +212,7 @@ def test_merges_leave_the_cores_to_inserts_and_questions(store: EmbeddedStore) -
         threads = [task for task in Path(f"/proc/{store.pid}/task").iterdir() if "Merge" in (task / "comm").read_text()]
         return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in threads}
 
+    migrate(store.address)  # without tables nothing merges
     wait_for(lambda: urgencies() == {os.getpriority(os.PRIO_PROCESS, store.pid) + MERGES_NICE})
 
 
