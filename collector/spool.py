@@ -26,7 +26,7 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 FULL_RETRY_S = 10.0
-LARGE_BYTES = 8 * 1024 * 1024
+LARGE_BYTES = 16 * 1024 * 1024
 """A segment that has grown to this is worth an insert, however young it is."""
 BESIDE = 2
 """How many times as large or old it has to be for one beside another: both take longer then, and each is planned."""
