@@ -109,7 +109,10 @@ def check(client: Client, chance: random.Random, count: int) -> int:
 
 def corrected(client: Client, chance: random.Random, history: History) -> int:
     """Correct rates of past calls: cells answer on, but where the rates are no more the same ones; how many do."""
-    sql = "SELECT step, time, first_call_ns, last_call_ns, fixed_keys, price_keys FROM rollup_coverage WHERE priced"
+    sql = (
+        "SELECT step, time, first_call_ns, last_call_ns, fixed_keys, price_keys, fresh"
+        " FROM rollup_coverage WHERE priced"
+    )
     before = {(row["step"], row["time"]): row for row in select(client, sql)}
     [keys] = select(
         client, "SELECT " + ", ".join(f"cityHash64('acme', '{name}', 'standard') AS `{name}`" for name in MODELS)
@@ -133,7 +136,9 @@ def corrected(client: Client, chance: random.Random, history: History) -> int:
     after = {(row["step"], row["time"]): row for row in select(client, sql)}
     # a book may have had no rate in the time of a stretch
     assert wanted <= after.keys() <= before.keys()
-    answering = [place for place in wanted if place[0] == 900 and key in before[place]["price_keys"]]
+    answering = [
+        place for place in wanted if place[0] == 900 and key in before[place]["price_keys"] and after[place]["fresh"]
+    ]
     everything = Filters(NOW - dt.timedelta(days=40), NOW + dt.timedelta(days=3), None)
     for metric in chance.sample(sorted(AMOUNTS), 2):
         assert assert_same(client, metric, everything, ("task",)) >= bool(answering)
