@@ -113,12 +113,7 @@ def marker(segment_id: str) -> bytes:
 
 def record(file_marker: bytes, frame: bytes, items: int) -> bytes:
     """One frame as a record."""
-    return header(file_marker, frame, items) + frame
-
-
-def header(file_marker: bytes, frame: bytes, items: int) -> bytes:
-    """What goes before a frame to make it a record."""
-    return HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items))
+    return HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
 
 
 def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:

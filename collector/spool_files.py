@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
 
-from thinkmeter.collector.record import HEADER, Contents, header, marker, new_segment_id, read_records, read_whole
+from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, read_whole, record
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
@@ -107,10 +107,9 @@ class OpenFile:
         Raises:
             OSError: the disk fails, perhaps in the middle of it.
         """
-        for piece in (header(marker(self.segment_id), append.frame, append.items), append.frame):
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(self.descriptor, rest) :]
+        rest = memoryview(record(marker(self.segment_id), append.frame, append.items))
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
         self.written_s = time.monotonic()
         self.size += append.size
         self.items += append.items

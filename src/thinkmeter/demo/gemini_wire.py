@@ -19,9 +19,9 @@ def refusal(status: int) -> Json:
 
 def content_body(answer: Answer, model: str, asked: Json) -> Json:
     """A reply as one object; thoughts are counted beside the candidates, never within them."""
-    parts = [{"text": "".join(TEXT)}]
+    parts: list[Json] = [{"text": "".join(TEXT)}]
     if answer.shown and _shows_thoughts(asked):
-        parts = [{"text": "".join(answer.shown), "thought": True}, *parts]  # type: ignore[dict-item]
+        parts.insert(0, {"text": "".join(answer.shown), "thought": True})
     return _reply(answer, model, parts, answer.output_tokens - (answer.thinking_tokens or 0), "STOP")
 
 
