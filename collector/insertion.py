@@ -1,5 +1,6 @@
 """Puts segments into the store: decoded by the store itself, or by the reference decoder where that serves better."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -44,8 +45,8 @@ NATIVE_INSERT: Final[Settings] = {
     "min_insert_block_size_bytes": 2**40,
 }
 FROM_FILE: Final[Settings] = {
-    # what a file holds is decoded by one thread and taken apart by two
-    "max_threads": 2,
+    # what a file holds is decoded by one thread and taken apart by all; there are no more of them than that keeps busy
+    "max_threads": min(4, os.cpu_count() or 1),
     # mapped, the pages of the file would count as memory of the store
     "storage_file_read_method": "pread",
 }

@@ -26,7 +26,11 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 LANES: Final = {Signal.TRACES: 2, Signal.LOGS: 1}
-"""How many segments are inserted at a time: an insert keeps one core busy. The second waits until it is worth it."""
+"""How many segments are sent to a server at a time: an insert keeps one core busy. The second waits until it is
+worth it.
+
+The embedded store has one, which it reads by itself, with all cores, and whose rows are in memory of this machine.
+"""
 
 
 class Writer:
@@ -49,7 +53,8 @@ class Writer:
         self._stop = threading.Event()
         # a server's merges are its operator's
         self._merges = Merges() if address.embedded and signal is Signal.TRACES else None
-        self._lanes = [Lane(signal, address, telemetry, privacy, self._stop) for _ in range(LANES[signal])]
+        lanes = 1 if address.embedded else LANES[signal]
+        self._lanes = [Lane(signal, address, telemetry, privacy, self._stop) for _ in range(lanes)]
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=f"writer-{signal}-{number}", daemon=True)
             for number, lane in enumerate(self._lanes)
