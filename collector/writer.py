@@ -26,10 +26,8 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 LANES: Final = {Signal.TRACES: 2, Signal.LOGS: 1}
-"""How many segments are sent to a server at a time: an insert keeps one core busy. The second waits until it is
+"""How many segments are inserted at a time: one core plans an insert, and writes its part. The second waits until it is
 worth it.
-
-The embedded store has one, which it reads by itself, with all cores, and whose rows are in memory of this machine.
 """
 
 
@@ -53,8 +51,7 @@ class Writer:
         self._stop = threading.Event()
         # a server's merges are its operator's
         self._merges = Merges() if address.embedded and signal is Signal.TRACES else None
-        lanes = 1 if address.embedded else LANES[signal]
-        self._lanes = [Lane(signal, address, telemetry, privacy, self._stop) for _ in range(lanes)]
+        self._lanes = [Lane(signal, address, telemetry, privacy, self._stop) for _ in range(LANES[signal])]
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=f"writer-{signal}-{number}", daemon=True)
             for number, lane in enumerate(self._lanes)

@@ -1,6 +1,5 @@
 """The writer: a store that goes and comes, bodies that it refuses, segments that come twice."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -166,9 +165,8 @@ def unmerged(client: Client) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("reference_decoder", "unmerged")
-@pytest.mark.parametrize("embedded", [True, False], ids=["one by one", "side by side"])
 def test_a_segment_that_comes_again_is_stored_once(
-    database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings, embedded: bool
+    database: StoreAddress, client: Client, tmp_path: Path, settings: CollectorSettings
 ) -> None:
     # As after a crash between the last insert and the deletion of the file, for a whole segment and for ones in parts.
     frames = [frame(spans([n]).SerializeToString(), "p", RECEIVED) for n in range(1, 12)]
@@ -176,12 +174,13 @@ def test_a_segment_that_comes_again_is_stored_once(
     paths = [
         spooled(tmp_path / "spool", Signal.TRACES, frames[:6]),
         spooled(tmp_path / "spool", Signal.TRACES, [*frames[6:], *odd[:2]]),
+        # inserted beside one of the others
         spooled(tmp_path / "spool", Signal.TRACES, [frame(spans([15]).SerializeToString(), "p", RECEIVED), odd[2]]),
     ]
     for path in paths:
         shutil.copy(path, tmp_path / path.name)
     for _ in range(2):
-        with Collector(dataclasses.replace(database, embedded=embedded), tmp_path, settings):
+        with Collector(database, tmp_path, settings):
             wait_for(lambda: not any(path.exists() for path in paths))
             assert stored_spans(client) == list(range(1, 16))
         for path in paths:
