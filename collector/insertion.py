@@ -1,37 +1,21 @@
 """Puts segments into the store: decoded by the store itself, or by the reference decoder where that serves better."""
 
-import contextlib
-import logging
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from thinkmeter.collector.canary import difference, sample
-from thinkmeter.collector.pipeline import (
-    PROTO,
-    Settings,
-    create,
-    drop,
-    existing,
-    faster_planning,
-    insertion_into,
-    insertion_past_views,
-    objects,
-)
+from thinkmeter.collector.pipeline import PROTO, Settings, insertion_into, insertion_past_views
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
-from thinkmeter.collector.record import sizes
+from thinkmeter.collector.record import file_of, sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
-from thinkmeter.collector.store_answers import is_passing, told
+from thinkmeter.collector.store_answers import told
 from thinkmeter.schema import attributes as a
-from thinkmeter.schema.errors import PermanentError, RetryableError
-from thinkmeter.schema.logs import event
-from thinkmeter.schema.store.failure import reason
-
-log = logging.getLogger(__name__)
+from thinkmeter.schema.errors import PermanentError
 
 SMALL_SEGMENT_BYTES: Final = 1024 * 1024
 """Up to this size the reference decoder inserts: the store takes longer to plan its views than Python to decode."""
@@ -60,26 +44,23 @@ NATIVE_INSERT: Final[Settings] = {
     "min_insert_block_size_rows": 2**31,
     "min_insert_block_size_bytes": 2**40,
 }
+FROM_FILE: Final[Settings] = {
+    # what a file holds is decoded by one thread and taken apart by all; there are no more of them than that keeps busy
+    "max_threads": min(4, os.cpu_count() or 1),
+    # mapped, the pages of the file would count as memory of the store
+    "storage_file_read_method": "pread",
+}
+"""Where the store reads a segment by itself."""
+PATTERN: Final = re.compile(r"[*?{}]|::")
+"""In a path, what the store takes for more than one file, or for a file in an archive."""
 DECODED_BYTES: Final = 8 * 1024 * 1024
 """About so many bytes of bodies are decoded at a time: fewer cost time, more cost memory."""
 PIECE_BYTES: Final = 64 * 1024
 """Bytes that are sent at a time, about."""
 EVALUATION: Final = a.EVALUATION_EVENT.encode()
 """Without these bytes in it a segment holds no evaluations."""
-DURABLE: Final[Settings] = {
-    "fsync_after_insert": 1,
-    "fsync_part_directory": 1,
-    # what is inserted comes as one file and not as three a column, each of which would be synced and buffered by itself
-    "min_bytes_for_wide_part": 64 * 1024 * 1024,
-    # a row is merged half as often, for a few parts more that a query reads
-    "merge_selector_base": 10,
-}
-"""Settings of the embedded store's tables: what an insert acknowledges is on the disk, at the least work."""
 
 MESSAGE: Final = "Body"
-CANARY: Final = "canary"
-ABANDONED_S: Final = 3600
-"""Tables that are older are nobody's: of a canary that was cut off, or of a definition that was replaced."""
 
 
 class Insertion:
@@ -97,14 +78,25 @@ class Insertion:
         types: Mapping[str, Mapping[str, str]],
         reason: str = "",
         privacy: Privacy = NOTHING_KEPT,
+        reads_files: bool = False,
     ) -> None:
-        """Keep what every insert needs: source tables, settings, types of the tables' columns, what content is kept."""
+        """Keep what every insert needs.
+
+        Args:
+            sources: tables that views begin from.
+            settings: of inserts that the store decodes.
+            types: of the tables' columns.
+            reason: why the store does not decode.
+            privacy: what of the content is kept.
+            reads_files: whether the store reads the files of this machine.
+        """
         self.native = not reason
         self.reason = reason
         self._sources = sources
         self._settings = settings
         self._types = types
         self._privacy = privacy
+        self._reads_files = reads_files
 
     def insert_segment(
         self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, settings: Settings | None = None
@@ -153,10 +145,10 @@ class Insertion:
             RetryableError: anything else that kept the store from taking them.
         """
         if any(EVALUATION in frame for frame in frames):
-            statement = insertion_into(self._sources[signal], signal, self._privacy)
+            insertion = partial(insertion_into, self._sources[signal])
         else:
-            statement = insertion_past_views(TABLES[signal][0], signal, self._privacy)
-        self._insert_bodies(client, signal, statement, frames, token, settings)
+            insertion = partial(insertion_past_views, TABLES[signal][0])
+        self._insert_bodies(client, signal, insertion, frames, token, settings)
 
     def insert_past_views(
         self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, table: str
@@ -167,32 +159,41 @@ class Insertion:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        statement = insertion_past_views(table, signal, self._privacy)
-        self._insert_bodies(client, signal, statement, frames, token, None)
+        self._insert_bodies(client, signal, partial(insertion_past_views, table), frames, token, None)
 
     def _insert_bodies(
         self,
         client: Client,
         signal: Signal,
-        statement: str,
+        insertion: Callable[[Signal, Privacy, bool], str],
         frames: Sequence[bytes],
         token: str,
         settings: Settings | None,
     ) -> None:
         at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
+        file = self._readable(frames)
+        statement = insertion(signal, self._privacy, file is not None)
+        settings = {
+            **self._settings,
+            **_schema(signal, by_text="format_schema_source" in self._settings),
+            "max_block_size": at_once,
+            "max_insert_block_size": at_once,
+            **(FROM_FILE if file else {}),
+            **(settings or {}),
+            "insert_deduplication_token": token,
+        }
         with told("the store does not take a segment"):
-            client.raw_insert(
-                "",
-                insert_block=cast(Any, RequestBody(statement, frames)),
-                settings={
-                    **self._settings,
-                    **_schema(signal, by_text="format_schema_source" in self._settings),
-                    "max_block_size": at_once,
-                    "max_insert_block_size": at_once,
-                    **(settings or {}),
-                    "insert_deduplication_token": token,
-                },
-            )
+            if file:
+                client.command(statement, parameters={"file": file}, settings=dict(settings))
+            else:
+                body = cast(Any, RequestBody(statement, frames))
+                client.raw_insert("", insert_block=body, settings=dict(settings))
+
+    def _readable(self, frames: Sequence[bytes]) -> str | None:
+        """The path of a file that the store can read in place of these frames."""
+        file = file_of(frames)
+        path = str(file.absolute()) if file and self._reads_files else ""
+        return path if path and not PATTERN.search(path) else None
 
     def _insert_rows(
         self, client: Client, signal: Signal, parts: Sequence[bytes], token: str, settings: Settings | None
@@ -244,115 +245,6 @@ class RequestBody:
             if len(body) >= PIECE_BYTES:
                 yield from (body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES))
         yield b"".join(small)
-
-
-def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> Insertion:
-    """Make the store ready to decode segments, and see whether it decodes them as the reference decoder does.
-
-    The tables and views that do it bear in their names the hash of all that their rows depend on: their definition,
-    the tables they fill and the store's version. So several collectors, also of several versions, may start on one
-    store: each inserts through its own, and none is ever changed under another. They are made once a sample went
-    through their like and came out right, so where they stand already nothing is left to do.
-
-    Args:
-        client: a client of the migrated database.
-        embedded: whether the store is our own child process: it reads the schema of segments from a file, and the
-            rows it acknowledges are made to last, which is up to the operator elsewhere.
-        privacy: what of the content of calls is kept.
-
-    Raises:
-        RetryableError: the store is not there, or not now.
-    """
-    with told("the store could not be prepared for inserts", refuses=False):
-        types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
-        settings = {**NATIVE_INSERT, **faster_planning(client)}
-        if embedded:
-            for table in types:
-                _make_durable(client, table)
-        else:
-            settings["format_schema_source"] = "string"
-        wanted = _wanted(client, types, privacy)
-        sources = {signal: next(iter(made)) for signal, made in wanted.items()}
-        names = {name for made in wanted.values() for name in made}
-        if names <= existing(client, "otlp\\_%").keys():
-            return Insertion(sources, settings, types, privacy=privacy)
-        if otherwise := _canary(client, settings, types, privacy):
-            log.warning(
-                "the store does not decode OTLP as it should, so Python does, more slowly: %s",
-                otherwise,
-                extra=event("store.decodes_otherwise", reason=otherwise),
-            )
-            return Insertion({}, settings, types, otherwise, privacy)
-        for made in wanted.values():
-            create(client, made)
-        if embedded:
-            old = {name for name, age_s in existing(client, "otlp\\_%").items() if age_s > ABANDONED_S}
-            drop(client, old - names)
-    return Insertion(sources, settings, types, privacy=privacy)
-
-
-def is_installed(client: Client, privacy: Privacy = NOTHING_KEPT) -> bool:
-    """Whether the tables and views through which this version inserts stand in the store; changes nothing.
-
-    Raises:
-        RetryableError: the store is not there, or not now.
-    """
-    with told("the store could not be asked", refuses=False):
-        types = {table: _types(client, table) for tables in TABLES.values() for table in tables}
-        names = {name for made in _wanted(client, types, privacy).values() for name in made}
-        return names <= existing(client, "otlp\\_%").keys()
-
-
-def _wanted(client: Client, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> dict[Signal, dict[str, str]]:
-    depends_on = f"{client.server_version} {types}"
-    return {signal: objects(signal, depends_on, privacy=privacy) for signal in Signal}
-
-
-def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> str:
-    """How the store decodes a sample otherwise than the reference decoder; '' if alike.
-
-    Everything is as in production but for the tables at the end, which lie in memory and are dropped.
-    """
-    drop(client, {name for name, age_s in existing(client, f"{CANARY}\\_%").items() if age_s > ABANDONED_S})
-    prefix = f"{CANARY}_{uuid.uuid4().hex[:12]}_"
-    try:
-        for signal in Signal:
-            targets = {table: f"{prefix}{signal}_{table}" for table in TABLES[signal]}
-            for table, target in targets.items():
-                client.command(f"CREATE TABLE {target} ENGINE = Memory AS SELECT * FROM {table} WHERE false")
-            made = objects(signal, "", prefix, targets, privacy)
-            create(client, made)
-            trial = Insertion({signal: next(iter(made))}, settings, types, privacy=privacy)
-            trial.insert_natively(client, signal, sample(signal), prefix)
-            if found := difference(client, signal, targets, privacy):
-                return found
-            table, target = next(iter(targets.items()))
-            client.command(f"TRUNCATE TABLE {target}")
-            trial.insert_past_views(client, signal, sample(signal), prefix, target)
-            if found := difference(client, signal, {table: target}, privacy):
-                return found
-    except (PermanentError, RetryableError, ClickHouseError) as error:
-        if is_passing(error.__cause__ or error):
-            raise
-        return reason(error)
-    finally:
-        with contextlib.suppress(ClickHouseError):  # the next start drops what is left
-            drop(client, existing(client, prefix.replace("_", "\\_") + "%"))
-    return ""
-
-
-def _make_durable(client: Client, table: str) -> None:
-    current = client.query(
-        "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
-        parameters={"table": table},
-    ).result_rows[0][0]
-    if missing := [f"{name} = {value}" for name, value in DURABLE.items() if f"{name} = {value}" not in current]:
-        client.command(f"ALTER TABLE {table} MODIFY SETTING {', '.join(missing)}")
-
-
-def _types(client: Client, table: str) -> dict[str, str]:
-    found = client.query("DESCRIBE TABLE {table:Identifier}", parameters={"table": table}).result_rows
-    return {row[0]: row[1] for row in found}
 
 
 def _schema(signal: Signal, by_text: bool) -> Settings:

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from clickhouse_connect.driver.client import Client
 
-from thinkmeter.collector.insertion import Insertion, install
+from thinkmeter.collector.insertion import Insertion
+from thinkmeter.collector.installation import install
 from thinkmeter.collector.privacy import Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.telemetry import Telemetry

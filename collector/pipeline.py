@@ -30,6 +30,12 @@ PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for 
 
 _PLAIN: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
 """What makes the rows of the signal's own table."""
+_FLAT: Final = {
+    Signal.TRACES: (view.span_rows, quoted(wire.traces_structure())),
+    Signal.LOGS: (view.record_rows, quoted(wire.logs_structure())),
+}
+"""What makes flat rows of bodies, and their structure."""
+_FOLLOW: Final = {False: " FORMAT Protobuf\n", True: ""}
 
 
 def objects(
@@ -71,26 +77,33 @@ def objects(
     }
 
 
-def insertion_into(source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT) -> str:
-    """The statement behind which bodies follow, each behind its length; their rows go on through the views."""
-    return f"INSERT INTO {source} {_rows(signal, privacy)} FORMAT Protobuf\n"
+def insertion_into(source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False) -> str:
+    """The statement that inserts bodies, each behind its length; their rows go on through the views.
+
+    Args:
+        source: table that the views begin from.
+        signal: what the bodies carry.
+        privacy: what of the content is kept.
+        from_file: whether the store finds them in the file that the parameter `file` names; they follow otherwise.
+    """
+    return f"INSERT INTO {source} {_rows(signal, privacy, from_file)}{_FOLLOW[from_file]}"
 
 
-def insertion_past_views(table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT) -> str:
+def insertion_past_views(table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False) -> str:
     """The same for bodies without evaluations, whose rows go straight into `spans` or `log_records`.
 
     It is planned once, while views are at their start and again for their rows; and of all rows only those of the
     table are in memory at once, while views take all that lies between.
     """
-    select = _PLAIN[signal](f"({_rows(signal, privacy)})", privacy)
-    return f"INSERT INTO {table} ({', '.join(view.columns(signal))}) {select} FORMAT Protobuf\n"
+    select = _PLAIN[signal](f"({_rows(signal, privacy, from_file)})", privacy)
+    return f"INSERT INTO {table} ({', '.join(view.columns(signal))}) {select}{_FOLLOW[from_file]}"
 
 
-def _rows(signal: Signal, privacy: Privacy) -> str:
+def _rows(signal: Signal, privacy: Privacy, from_file: bool) -> str:
     """The SELECT of rows of what an insert brings."""
-    if signal is Signal.TRACES:
-        return view.span_rows(f"input({quoted(wire.traces_structure())})", privacy)
-    return view.record_rows(f"input({quoted(wire.logs_structure())})", privacy)
+    rows, structure = _FLAT[signal]
+    bodies = f"file({{file:String}}, 'Protobuf', {structure})" if from_file else f"input({structure})"
+    return rows(bodies, privacy)
 
 
 def create(client: Client, statements: Mapping[str, str]) -> None:

@@ -1,7 +1,15 @@
-"""The file format of the spool: records that check themselves, so that any prefix of a file can be trusted."""
+"""The file format of the spool: records that check themselves, so that any prefix of a file can be trusted.
+
+    record: HEADER, frame
+    frame:  tag of its body, length of its body, body
+
+To the store the same bytes are protobuf messages, each behind its length, so that it can read a file by itself: the
+header is a message with one field, which its schema does not have, and the tag is the last byte of that field.
+"""
 
 import dataclasses
 import errno
+import os
 import struct
 import time
 import uuid
@@ -14,8 +22,12 @@ from isal import isal_zlib
 
 from thinkmeter.collector.segment import Signal
 
-HEADER = struct.Struct("<8sIII")
-"""Marker of the file, bytes of the frame, items in it, CRC-32 of the two numbers and the frame."""
+HEADER = struct.Struct("<4s8sIII")
+"""PREFIX, marker of the file, bytes of the frame, items in it, CRC-32 of the two numbers and the frame."""
+PREFIX = bytes((24, 0xDA, 0x3E, 21))
+"""A message of 24 bytes with the field 1003, whose 21 bytes are the rest of the header and the frame's tag."""
+MARKED = struct.Struct("<8sIII")
+"""A header from its marker on; all of it in files of versions whose records had no prefix."""
 NUMBERS = struct.Struct("<II")
 BUFFER_BYTES = 256 * 1024
 
@@ -33,10 +45,22 @@ class Frames(Sequence[bytes]):
     A segment is larger than whatever else is in memory, and is looked through, sent, and perhaps sent again.
     """
 
-    def __init__(self, path: Path, places: Sequence[Place]) -> None:
-        """Name the file and the places."""
+    def __init__(self, path: Path, places: Sequence[Place], whole: bool = False) -> None:
+        """Name the file and the places.
+
+        Args:
+            path: the file.
+            places: of the frames.
+            whole: whether the file holds nothing but the records of these.
+        """
         self._path = path
         self._places = places
+        self._whole = whole
+
+    @property
+    def file(self) -> Path | None:
+        """The file, if it holds nothing but the records of these."""
+        return self._path if self._whole else None
 
     @property
     def sizes(self) -> list[int]:
@@ -58,7 +82,8 @@ class Frames(Sequence[bytes]):
             OSError: the disk fails.
         """
         if isinstance(index, slice):
-            return Frames(self._path, self._places[index])
+            places = self._places[index]
+            return Frames(self._path, places, self._whole and len(places) == len(self._places))
         return next(iter(Frames(self._path, [self._places[index]])))
 
     def __iter__(self) -> Iterator[bytes]:
@@ -79,6 +104,11 @@ class Frames(Sequence[bytes]):
 def sizes(frames: Sequence[bytes]) -> list[int]:
     """Bytes of each frame."""
     return frames.sizes if isinstance(frames, Frames) else list(map(len, frames))
+
+
+def file_of(frames: Sequence[bytes]) -> Path | None:
+    """The file that holds the records of these frames and nothing else, if there is one."""
+    return frames.file if isinstance(frames, Frames) else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +143,7 @@ def marker(segment_id: str) -> bytes:
 
 def record(file_marker: bytes, frame: bytes, items: int) -> bytes:
     """One frame as a record."""
-    return HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
+    return HEADER.pack(PREFIX, file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
 
 
 def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
@@ -129,9 +159,9 @@ def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
     with BufferedReader(FileIO(path), BUFFER_BYTES) as file:
         while offset < size:
             data = file.read(HEADER.size)
-            if len(data) < HEADER.size or not data.startswith(file_marker):
+            if len(data) < HEADER.size or not data.startswith(PREFIX + file_marker):
                 return None
-            _, length, count, checksum = HEADER.unpack(data)
+            _, _, length, count, checksum = HEADER.unpack(data)
             start, offset = offset + HEADER.size, offset + HEADER.size + length
             if offset > size:
                 return None
@@ -142,11 +172,15 @@ def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
                     return None
             places.append(Place(start, length))
             items.append(count)
-    return Contents(Frames(path, places), items, [])
+        nothing_more = os.fstat(file.fileno()).st_size == size
+    return Contents(Frames(path, places, nothing_more), items, [])
 
 
 def read_records(data: bytes, file_marker: bytes) -> Contents:
-    """All whole records of a file, and what lies damaged between them; a torn end is left out."""
+    """All whole records of a file, and what lies damaged between them; a torn end is left out.
+
+    Also those of versions whose records had no prefix.
+    """
     frames: list[bytes] = []
     items: list[int] = []
     damaged: list[bytes] = []
@@ -157,20 +191,20 @@ def read_records(data: bytes, file_marker: bytes) -> Contents:
         if whole is None:
             position = data.find(file_marker, position + 1)
             continue
-        if position > expected:
+        if position > expected + len(PREFIX):
             damaged.append(data[expected:position])
         frames.append(whole[0])
         items.append(whole[1])
-        expected = position + HEADER.size + len(whole[0])
+        expected = position + MARKED.size + len(whole[0])
         position = data.find(file_marker, expected)
     return Contents(frames, items, damaged)
 
 
 def _read_one(data: bytes, position: int) -> tuple[bytes, int] | None:
-    if position + HEADER.size > len(data):
+    if position + MARKED.size > len(data):
         return None
-    _, length, items, checksum = HEADER.unpack_from(data, position)
-    frame = data[position + HEADER.size : position + HEADER.size + length]
+    _, length, items, checksum = MARKED.unpack_from(data, position)
+    frame = data[position + MARKED.size : position + MARKED.size + length]
     if len(frame) != length or checksum != _checksum(frame, length, items):
         return None
     return frame, items

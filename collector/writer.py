@@ -26,7 +26,9 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 LANES: Final = {Signal.TRACES: 2, Signal.LOGS: 1}
-"""How many segments are inserted at a time: an insert keeps one core busy. The second waits until it is worth it."""
+"""How many segments are inserted at a time: one core plans an insert, and writes its part. The second waits until it is
+worth it.
+"""
 
 
 class Writer:

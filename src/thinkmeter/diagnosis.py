@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.alerts.check import missing_secrets
-from thinkmeter.collector.insertion import is_installed
+from thinkmeter.collector.installation import is_installed
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool_files import FILE_NAME
 from thinkmeter.configuration import Configuration

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from thinkmeter.alerts.engine import AlertEngine
-from thinkmeter.collector.insertion import install
+from thinkmeter.collector.installation import install
 from thinkmeter.collector.jobs.schedule import Schedule
 from thinkmeter.collector.service import Collector
 from thinkmeter.configuration import Configuration, apply_rules

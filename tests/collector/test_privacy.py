@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
 from thinkmeter.collector.canary import in_order, stored
 from thinkmeter.collector.dialects import DIALECTS
-from thinkmeter.collector.insertion import Insertion, install
+from thinkmeter.collector.insertion import Insertion
+from thinkmeter.collector.installation import install
 from thinkmeter.collector.privacy import NOTHING_KEPT, REDACTED, Kept, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, frame

@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkmeter.collector.record import HEADER, marker, new_segment_id, read_records, read_whole, record, sizes
-from thinkmeter.collector.segment import Signal
+from thinkmeter.collector.record import (
+    HEADER,
+    PREFIX,
+    file_of,
+    marker,
+    new_segment_id,
+    read_records,
+    read_whole,
+    record,
+    sizes,
+)
+from thinkmeter.collector.segment import Signal, delimited, frame
 
 SEGMENT_ID = new_segment_id(Signal.TRACES)
 MARKER = marker(SEGMENT_ID)
@@ -33,16 +43,39 @@ def test_any_cut_of_a_file_yields_exactly_the_frames_before_it(
 
 
 @given(frames.filter(lambda records: len(records) > 1), st.data())
-def test_a_changed_byte_costs_one_frame_and_is_kept_apart(
+def test_a_changed_byte_costs_one_frame_which_is_kept_apart_and_none_before_the_marker(
     records: list[tuple[bytes, int]], data: st.DataObject
 ) -> None:
     whole = bytearray(written(records))
     last = HEADER.size + len(records[-1][0])
-    whole[data.draw(st.integers(0, len(whole) - last - 1))] ^= data.draw(st.integers(1, 255))
+    place = data.draw(st.integers(0, len(whole) - last - 1))
+    whole[place] ^= data.draw(st.integers(1, 255))
     read = read_records(bytes(whole), MARKER)
-    assert len(read.frames) == len(records) - 1
+    starts = [sum(HEADER.size + len(frame) for frame, _ in records[:count]) for count in range(len(records))]
+    costs = int(not any(start <= place < start + len(PREFIX) for start in starts))
+    assert len(read.frames) == len(records) - costs
     assert [frame for frame, _ in records if frame not in read.frames][1:] == []
-    assert len(read.damaged) == 1
+    assert len(read.damaged) == costs
+
+
+@given(frames)
+def test_files_of_versions_without_a_prefix_are_read(records: list[tuple[bytes, int]]) -> None:
+    older = b"".join(record(MARKER, frame, items).removeprefix(PREFIX) for frame, items in records)
+    read = read_records(older, MARKER)
+    assert list(zip(read.frames, read.items, strict=True)) == records
+    assert read.damaged == []
+
+
+def test_to_a_reader_of_delimited_messages_a_header_is_one_of_them() -> None:
+    made = [frame(b"", name, 1) for name in ("one", "two")]
+    data = b"".join(record(MARKER, each, 1) for each in made)
+    messages, position = [], 0
+    while position < len(data):
+        length = data[position]  # each is shorter than 128 bytes
+        messages.append(data[position + 1 : position + 1 + length])
+        position += 1 + length
+    assert [len(messages[0]), len(messages[2])] == [PREFIX[0]] * 2
+    assert [messages[1], messages[3]] == [bytes(delimited(each))[1:] for each in made]
 
 
 @given(frames.filter(bool))
@@ -69,9 +102,11 @@ def test_a_whole_file_yields_its_frames_and_any_stretch_of_them(
         [items for _, items in records],
         [len(frame) for frame in whole],
     )
+    assert file_of(read.frames) == path
     first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
     assert list(read.frames[first:end]) == whole[first:end]
     assert [read.frames[place] for place in range(first, end)] == whole[first:end]
+    assert file_of(read.frames[first:end]) == (path if end - first == len(whole) else None)
 
 
 @given(frames.filter(bool), st.data())
@@ -83,6 +118,15 @@ def test_a_file_with_a_changed_byte_is_not_whole(
     path = tmp_path_factory.getbasetemp() / "changed"
     path.write_bytes(changed)
     assert read_whole(path, len(changed), MARKER) is None
+
+
+def test_frames_of_a_file_that_goes_on_behind_them_are_not_all_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "longer"
+    path.write_bytes(written([(b"one", 1), (b"two", 1)]))
+    read = read_whole(path, HEADER.size + 3, MARKER)
+    assert read is not None
+    assert list(read.frames) == [b"one"]
+    assert file_of(read.frames) is None
 
 
 def test_a_file_that_becomes_shorter_under_its_reader_is_a_failure_of_the_disk(tmp_path: Path) -> None:

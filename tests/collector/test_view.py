@@ -24,7 +24,8 @@ from thinkmeter.collector.canary import in_order, stored
 from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates
 from thinkmeter.collector.dialects.fields import CORRECT, FAILED, INCORRECT, NUMBERS, PASSED, SPAN_KINDS, TEXTS
 from thinkmeter.collector.dialects.meaning import number
-from thinkmeter.collector.insertion import Insertion, install
+from thinkmeter.collector.insertion import Insertion
+from thinkmeter.collector.installation import install
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.collector.value import double_text, json_string

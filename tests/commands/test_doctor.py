@@ -12,7 +12,7 @@ from tests.commandline import Run, Told
 from tests.schema.rows import insert
 from thinkmeter.alerts.engine import AlertEngine
 from thinkmeter.alerts.settings import AlertSettings
-from thinkmeter.collector.insertion import install
+from thinkmeter.collector.installation import install
 from thinkmeter.collector.jobs.schedule import Schedule
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.prices import PriceSettings

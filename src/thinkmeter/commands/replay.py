@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from thinkmeter.collector.export import EXPLANATIONS
-from thinkmeter.collector.insertion import install
+from thinkmeter.collector.installation import install
 from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.replay import Replay
 from thinkmeter.commands.line import app
