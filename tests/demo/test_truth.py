@@ -16,6 +16,7 @@ import pytest
 from tests.demo import comparison
 from tests.demo.reference.cost import cost
 from tests.demo.reference.truth import Attempt, Call, Request, read_truth
+from tests.laid import copied
 from thinkmeter.commands.demo import demo_configuration
 from thinkmeter.demo.arrival import wait_until_queryable
 from thinkmeter.demo.traffic import DemoTraffic
@@ -65,8 +66,8 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    data = tmp_path_factory.mktemp("demo")
+def ran(laid: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    data = copied(laid, tmp_path_factory.mktemp("demo") / "data")
     with Pipeline(demo_configuration(), data, store_port=0) as pipeline:
         url = f"http://127.0.0.1:{pipeline.collector.http_port}"
         traffic = DemoTraffic(url, data, seed=7, requests=REQUESTS, requests_per_s=20, time_scale=0.002)
