@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.demo.reference.cost import cost
-from tests.demo.reference.intervals import OWN_DRAWS, Band, bands, wilson
+from tests.demo.reference.intervals import OWN_DRAWS, Band, bands, resamples, wilson
 from tests.demo.reference.truth import Request
 
 MIN_LABELS = 30
@@ -65,13 +65,14 @@ def _weighted(labelled: Sequence[Request]) -> list[tuple[float, float]]:
 
 def _resampled(strata: Sequence[Sequence[tuple[float, float]]], shares: Sequence[float], seed: int) -> Any:
     """Draws of a stratified weighted mean."""
-    source = np.random.default_rng(seed)
     total = np.zeros(OWN_DRAWS)
-    for stratum, share in zip(strata, shares, strict=True):
-        data = np.asarray(stratum, dtype=float)
-        # a resample is how often each row is drawn: multinomial counts, far fewer numbers than indices
-        counts = source.multinomial(len(data), np.full(len(data), 1 / len(data)), size=OWN_DRAWS)
-        total += share * (counts @ (data[:, 0] * data[:, 1])) / (counts @ data[:, 0])
+    for number, (stratum, share) in enumerate(zip(strata, shares, strict=True)):
+        weights, weighed = np.transpose([(w, w * right) for w, right in stratum])
+        drawn = [
+            weighed[places].sum(axis=1) / weights[places].sum(axis=1)
+            for places in resamples(len(stratum), 10 * seed + number)
+        ]
+        total += share * np.concatenate(drawn)
     return total
 
 

@@ -9,9 +9,6 @@ from tests.demo.reference.truth import Attempt, Request
 MIN_REQUESTS = 20
 
 
-# --- the metrics ---------------------------------------------------------------------------------
-
-
 @dataclasses.dataclass(frozen=True)
 class Ttr:
     n: int
