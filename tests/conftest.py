@@ -12,6 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from tests.commandline import Run, Told
 from tests.databases import Databases, drop, new_address
+from tests.laid import laid as laid
+from tests.laid import laid_data as laid_data
 from tests.real_data import real_data as real_data
 from thinkmeter.__main__ import main
 from thinkmeter.schema.store.client import StoreAddress, connect

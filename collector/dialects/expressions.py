@@ -213,8 +213,9 @@ def whole(number: str, least: int) -> str:
 
 
 def _listed_content(content: str) -> str:
-    """Codes of names in the table that are content as well."""
-    return ", ".join(["0", *(code for name, code in _codes().items() if re.search(content, name))])
+    """Codes of names in the table that are content as well, each once."""
+    found = (code for name, code in _codes().items() if re.search(content, name))
+    return ", ".join(dict.fromkeys(["0", *found]))
 
 
 def _read() -> frozenset[str]:

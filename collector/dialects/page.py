@@ -35,7 +35,7 @@ attribute is read; the attribute stays as it was sent; kind `count` |
 | the same attribute twice | the first that says something counts; kind `duplicate` where it is one that is read |
 | thinking above output | thinking is unknown in `calls`, source `missing` |
 | 0 thinking tokens, or thinking switched off, beside a reply that shows text of its thinking | thinking is unknown, \
-source `missing`; kind `thinking` |
+source `missing`; kind `thinking`; a 0 that another span of the same call says is unknown in `calls` as well |
 | a time before 2000, or more than a day ahead of the receipt | the span's other time, else the time of receipt; kind \
 `time` |
 | an end before the start | duration 0; kind `duration` |

@@ -94,8 +94,7 @@ class Schedule:
         self._scheduler.add_job(self.run, "interval", ("rollups", refresh_rollups), seconds=ROLLUPS_INTERVAL_S)
         self._scheduler.add_job(self._price, "interval", seconds=PRICING_INTERVAL_S)
         self._scheduler.add_job(self.run, "cron", ("baselines", refresh_baselines), second=0)
-        if self._address.embedded:  # a server's merges are its operator's
-            self._scheduler.add_job(self.run, "cron", ("merging", let_merges_go_on), second=30)
+        self._scheduler.add_job(self.run, "cron", ("merging", let_merges_go_on), second=30)
         self._scheduler.start()
         self._clock.start()
 

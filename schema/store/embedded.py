@@ -27,7 +27,8 @@ ORPHAN_TIMEOUT_S = 15.0
 """How long a start waits for the store of a parent that was just killed to notice and let go."""
 
 # What is said below `fatal` may name what a statement brought. With the ratio that the library has, one of two threads
-# for the work between statements never gets any, and complains of it 45 times a second.
+# for the work between statements never gets any, and complains of it 45 times a second. The macro tells whoever is
+# connected that the store is ours, whatever address it was reached by.
 CONFIG = """<clickhouse>
   <listen_host>127.0.0.1</listen_host>
   <http_port>{port}</http_port>
@@ -41,6 +42,7 @@ CONFIG = """<clickhouse>
   <keep_alive_timeout>30</keep_alive_timeout>
   <max_connections>256</max_connections>
   <backups><allowed_path>{backups}</allowed_path></backups>
+  <macros><thinkmeter_store>embedded</thinkmeter_store></macros>
 </clickhouse>
 """
 

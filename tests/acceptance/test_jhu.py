@@ -49,11 +49,9 @@ def test_the_prices_are_those_that_were_charged(requests: list[jhu.Request]) -> 
     assert [t.cost_usd for t in tries] == pytest.approx([t.recorded_cost_usd for t in tries])
 
 
-def test_through_the_sdk(
-    requests: list[jhu.Request], configuration: Configuration, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_through_the_sdk(requests: list[jhu.Request], configuration: Configuration, laid_data: Path, run: Run) -> None:
     ports = configuration.collector.model_copy(update={"http_port": 0, "grpc_port": 0})
-    with Pipeline(configuration.model_copy(update={"collector": ports}), tmp_path, store_port=0) as pipeline:
+    with Pipeline(configuration.model_copy(update={"collector": ports}), laid_data, store_port=0) as pipeline:
         thinkmeter.instrument(endpoint=f"http://127.0.0.1:{pipeline.collector.http_port}", service_name="exams")
         try:
             send(requests)
@@ -63,7 +61,7 @@ def test_through_the_sdk(
             thinkmeter.uninstrument()
         calls = sum(len(request.tries) for request in requests)
         wait_for_calls(pipeline.address, calls)
-        compare(run, requests, "--data", str(tmp_path))
+        compare(run, requests, "--data", str(laid_data))
 
 
 def test_through_an_import(

@@ -34,7 +34,6 @@ from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.lease import Lease
-from thinkmeter.schema.store.migrate import migrate
 
 LIMIT_S = 20.0
 
@@ -288,9 +287,8 @@ class LosingItsStore:
             os.kill(self._store.pid, signal.SIGKILL)
 
 
-def test_what_was_sent_is_not_sent_again_because_the_store_was_away(tmp_path: Path, clock: Clock) -> None:
-    with EmbeddedStore(tmp_path, port=0) as own:
-        migrate(own.address)
+def test_what_was_sent_is_not_sent_again_because_the_store_was_away(laid_data: Path, clock: Clock) -> None:
+    with EmbeddedStore(laid_data, port=0) as own:
         lease = Lease("alerts", 600)
         channel = LosingItsStore(own)
         sender = Sender("team", channel, Spacing(10, dt.timedelta(seconds=30)), lease)
@@ -308,9 +306,8 @@ def test_what_was_sent_is_not_sent_again_because_the_store_was_away(tmp_path: Pa
             assert [row["state"] for row in deliveries(client, "team")] == ["sent", "sent"]
 
 
-def test_an_engine_outlives_its_store(tmp_path: Path, settings: AlertSettings, slack: Receiver) -> None:
-    with EmbeddedStore(tmp_path, port=0) as own:
-        migrate(own.address)
+def test_an_engine_outlives_its_store(laid_data: Path, settings: AlertSettings, slack: Receiver) -> None:
+    with EmbeddedStore(laid_data, port=0) as own:
         engine = AlertEngine(own.address, settings, environment=ENVIRONMENT)
         engine.start()
         try:

@@ -7,7 +7,9 @@ from clickhouse_connect.driver.client import Client
 
 from tests.collector.test_settling import put
 from tests.schema.rows import Row, select, span
+from thinkmeter.collector.dialects.fields import ODD
 from thinkmeter.collector.jobs.settling import settle_calls
+from thinkmeter.schema.attributes import REFLECTION_RATIO
 from thinkmeter.schema.store.statement import statement
 
 FACTS = (
@@ -44,6 +46,7 @@ def traces(rng: random.Random, *, with_context: bool) -> list[Row]:
                 effort=rng.choice(["", "high"]),
                 finish_reason=rng.choice(["", "stop"]),
                 error_type=rng.choice(["", "timeout"]),
+                attributes=rng.choice([{}, {ODD: "count,thinking"}, {REFLECTION_RATIO: "0.5"}]),
                 **(context if with_context or rng.random() < 0.3 else {}),
             )
             for _ in range(rng.randrange(1, 4))

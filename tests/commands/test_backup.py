@@ -10,15 +10,13 @@ from tests.schema.rows import insert, label, price, select, verdict
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 REQUESTS = "SELECT request_id, thinking_tokens, cost_usd, verdict_passed, correct FROM requests ORDER BY request_id"
 
 
-def test_everything_is_there_again_in_another_directory(tmp_path: Path, run: Run) -> None:
-    here, there, file = tmp_path / "here", tmp_path / "there", tmp_path / "kept.tar.zst"
+def test_everything_is_there_again_in_another_directory(laid_data: Path, tmp_path: Path, run: Run) -> None:
+    here, there, file = laid_data, tmp_path / "there", tmp_path / "kept.tar.zst"
     with EmbeddedStore(here, port=0) as store:
-        migrate(store.address)
         with connect(store.address) as client:
             insert_settled(client, range(100, 120))
             insert(client, "prices", [price()])

@@ -69,8 +69,8 @@ def send(line: str, number: int) -> None:
         assert reply.status == 200
 
 
-def test_parts_work_together_and_another_takes_the_jobs_over(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_parts_work_together_and_another_takes_the_jobs_over(laid_data: Path) -> None:
+    data = laid_data
     ports = ["--otlp-http-port", "0", "--otlp-grpc-port", "0"]
     with (
         part("store", "store", data, "--store-port", "0"),

@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import thinkmeter.commands.report  # noqa: F401  # joins the application
+from tests.databases import Databases
 from tests.metrics.scenarios import POLICIES, traffic
 from tests.metrics.traffic import SINCE, UNTIL, insert_traffic
 from tests.schema.rows import insert, price
@@ -22,23 +23,20 @@ from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.query import Filters, Reader
 from thinkmeter.schema.rules import policy_rules, store_rules
 from thinkmeter.schema.store.client import StoreAddress, connect
-from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 WINDOW = ("--since", "7d", "--until", "2026-11-08T12:00:00Z")
 
 
 @pytest.fixture(scope="module")
-def url(store: EmbeddedStore) -> Iterator[str]:
-    address = store.address.with_database("test_report")
-    migrate(address)
+def url(databases: Databases) -> Iterator[str]:
+    address = databases.take()
     policies = Policies.from_sections(POLICIES)
     with connect(address) as client:
         store_rules(client, "policy", policy_rules({task: policies[task].model_dump_json() for task in policies}))
         insert(client, "prices", [price()])
         insert_traffic(client, list(traffic()))
-        yield url_of(address)
-        client.command("DROP DATABASE test_report")
+    yield url_of(address)
+    databases.give_back(address)
 
 
 def url_of(address: StoreAddress) -> str:

@@ -16,7 +16,6 @@ from tests.commands.running import up
 from thinkmeter.schema import attributes as names
 from thinkmeter.schema.store.client import ADDRESS_FILE, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 RESOLVE_AFTER_S = 4
 WAIT_S = 60.0
@@ -131,14 +130,12 @@ def seconds_to_tell(url: str, number: int, receivers: tuple[Receiver, ...]) -> t
 
 
 def test_a_runaway_reaches_both_channels_within_seconds_of_its_arrival_and_so_does_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    laid_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PD_KEY", "0123456789abcdef0123456789abcdef")
-    data = tmp_path / "data"
-    with EmbeddedStore(data, port=0) as store:
-        migrate(store.address)
-        with connect(store.address) as client:
-            insert_settled(client, range(100, 300))
+    data = laid_data
+    with EmbeddedStore(data, port=0) as store, connect(store.address) as client:
+        insert_settled(client, range(100, 300))
     with slack() as team, pagerduty() as oncall:
         (tmp_path / "thinkmeter.toml").write_text(
             CONFIGURATION.format(resolve_after_s=RESOLVE_AFTER_S, slack=team.url, pagerduty=oncall.url)
@@ -165,7 +162,7 @@ def test_a_runaway_reaches_both_channels_within_seconds_of_its_arrival_and_so_do
 
 
 def test_rules_on_metrics_are_judged_in_live_traffic_and_tell_both_channels_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    laid_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PD_KEY", "0123456789abcdef0123456789abcdef")
     with slack() as team, pagerduty() as oncall:
@@ -176,7 +173,7 @@ def test_rules_on_metrics_are_judged_in_live_traffic_and_tell_both_channels_once
         )
         channels = CONFIGURATION.format(resolve_after_s=RESOLVE_AFTER_S, slack=team.url, pagerduty=oncall.url)
         (tmp_path / "thinkmeter.toml").write_text(f'timezone = "{at_noon}"\n{RULES}{channels}')
-        with up(tmp_path / "data", "--config", str(tmp_path / "thinkmeter.toml")) as running:
+        with up(laid_data, "--config", str(tmp_path / "thinkmeter.toml")) as running:
             running.wait_for("ready")
             url = running.url("OTLP/HTTP")
             send_climbs(url, 50, climbing=True, ago_s=400)

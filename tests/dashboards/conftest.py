@@ -4,7 +4,6 @@ import dataclasses
 import datetime as dt
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -13,11 +12,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.dashboards.traffic import Traffic
+from tests.databases import Databases
 from tests.waiting import wait_for
 from thinkmeter.dashboards.process import DashboardProcess
-from thinkmeter.schema.store.client import StoreAddress, connect
-from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
+from thinkmeter.schema.store.client import StoreAddress
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -52,16 +50,14 @@ class Filled:
 
 
 @pytest.fixture(scope="session")
-def filled(store: EmbeddedStore) -> Iterator[Filled]:
+def filled(databases: Databases) -> Iterator[Filled]:
     """The store of the run, with a database of traffic; read, never written, by tests."""
-    address = store.address.with_database(f"filled_{uuid.uuid4().hex}")
-    migrate(address)
+    address = databases.take()
     now = dt.datetime.now(dt.UTC)
     traffic = Traffic(now - dt.timedelta(hours=20), now - dt.timedelta(hours=1), requests=500)
     traffic.insert(address)
     yield Filled(address, traffic)
-    with connect(address, database="") as client:
-        client.command("DROP DATABASE {name:Identifier}", {"name": address.database})
+    databases.give_back(address)
 
 
 @pytest.fixture(scope="session")

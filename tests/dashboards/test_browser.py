@@ -20,7 +20,6 @@ from thinkmeter.dashboards.tiles import TILES, Tile
 from thinkmeter.schema.metrics.wording import rate, usd
 from thinkmeter.schema.query import Filters, Reader, ReportRow
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
@@ -150,25 +149,23 @@ def rgb(colour: str) -> str:
     return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
 
 
-def test_a_store_that_goes_away_is_said_and_comes_back_by_itself(page: Page, tmp_path: Path) -> None:
+def test_a_store_that_goes_away_is_said_and_comes_back_by_itself(page: Page, laid_data: Path) -> None:
     now = dt.datetime.now(dt.UTC)
-    with EmbeddedStore(tmp_path, port=0) as store:
-        migrate(store.address)
-        with DashboardProcess(tmp_path, 0) as dashboard:
-            page.goto(f"{dashboard.url}/?task=sql_generation")
-            expect(page.get_by_text("Send the first span")).to_be_visible()
-            Traffic(now - dt.timedelta(hours=10), now - dt.timedelta(hours=1), 120).insert(store.address)
-            ttr = drawn(page, TILES[1]).get_by_test_id("stMetricValue")
-            expect(ttr).to_be_visible()
-            shown = ttr.text_content()
+    with EmbeddedStore(laid_data, port=0) as store, DashboardProcess(laid_data, 0) as dashboard:
+        page.goto(f"{dashboard.url}/?task=sql_generation")
+        expect(page.get_by_text("Send the first span")).to_be_visible()
+        Traffic(now - dt.timedelta(hours=10), now - dt.timedelta(hours=1), 120).insert(store.address)
+        ttr = drawn(page, TILES[1]).get_by_test_id("stMetricValue")
+        expect(ttr).to_be_visible()
+        shown = ttr.text_content()
 
-            os.kill(store.pid, signal.SIGKILL)
-            expect(page.get_by_role("heading", name="The store does not answer")).to_be_visible()
-            expect(ttr).to_have_count(0)
-            store.restart()
-            expect(ttr).to_have_text(str(shown))
-            expect(page).to_have_url(re.compile(r"\?task=sql_generation$"))
-            page.goto("about:blank")  # a page complains, and rightly, that its own server ends before it
+        os.kill(store.pid, signal.SIGKILL)
+        expect(page.get_by_role("heading", name="The store does not answer")).to_be_visible()
+        expect(ttr).to_have_count(0)
+        store.restart()
+        expect(ttr).to_have_text(str(shown))
+        expect(page).to_have_url(re.compile(r"\?task=sql_generation$"))
+        page.goto("about:blank")  # a page complains, and rightly, that its own server ends before it
 
 
 def test_the_reports_have_pages_of_their_own(page: Page, dashboard: DashboardProcess) -> None:

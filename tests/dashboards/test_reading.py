@@ -14,7 +14,6 @@ from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.query import Filters, Reader, Runaway, Runaways
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 DAY = dt.timedelta(days=1)
 
@@ -134,13 +133,12 @@ def test_a_connection_is_kept_until_it_fails(database: StoreAddress) -> None:
 
 
 @pytest.mark.usefixtures("_forgotten")
-def test_a_store_that_moved_is_found_again_by_its_data_directory(tmp_path: Path) -> None:
-    store.read_from(tmp_path)
+def test_a_store_that_moved_is_found_again_by_its_data_directory(laid_data: Path) -> None:
+    store.read_from(laid_data)
     with pytest.raises(ThinkmeterError, match="no store is running"):
         store.ask(lambda reader: reader.freshness())
     for _ in range(2):
-        with EmbeddedStore(tmp_path, port=0) as running:
-            migrate(running.address)
+        with EmbeddedStore(laid_data, port=0) as running:
             assert store.ask(lambda reader: reader.freshness()).newest_inserted is None
             kept = running.address
     with pytest.raises(ThinkmeterError):

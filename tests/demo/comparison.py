@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.demo import reference
-from tests.demo.reference import Request
+from tests.demo.reference.cost import cost
+from tests.demo.reference.cpq import MIN_LABELS, cpq, states
+from tests.demo.reference.intervals import Band
+from tests.demo.reference.rates import MIN_REQUESTS, Share, escr, ttr, vrate
+from tests.demo.reference.truth import Attempt, Request
 
 Report = Mapping[str, Any]
 Pinned = Mapping[str, float]
@@ -35,8 +38,8 @@ def assert_cost(report: Report, requests: Sequence[Request]) -> None:
     for task, mine in by_task(requests).items():
         row, detail = rows[task], rows[task]["detail"]
         calls = [c for r in mine for c in r.calls]
-        answers = reference.cost(c for c in calls if c.role == "answer")
-        judges = reference.cost(c for c in calls if c.role == "verifier")
+        answers = cost(c for c in calls if c.role == "answer")
+        judges = cost(c for c in calls if c.role == "verifier")
         same(row["value"], answers.total + judges.total, f"cost of {task}")
         for name in ("input", "cache", "thinking", "answer", "unsplit"):
             same(detail[f"{name}_usd"], getattr(answers, name), f"{name} of {task}")
@@ -50,8 +53,8 @@ def assert_cost(report: Report, requests: Sequence[Request]) -> None:
 def assert_ttr(report: Report, requests: Sequence[Request]) -> None:
     rows = rows_of(report, requests)
     for task, mine in by_task(requests).items():
-        row, detail, wanted = rows[task], rows[task]["detail"], reference.ttr(mine)
-        if wanted.n < reference.MIN_REQUESTS:
+        row, detail, wanted = rows[task], rows[task]["detail"], ttr(mine)
+        if wanted.n < MIN_REQUESTS:
             assert (row["state"], row["value"]) == ("insufficient_data", None), task
             continue
         same(row["state"], "ok", f"state of {task}")
@@ -67,7 +70,7 @@ def assert_ttr(report: Report, requests: Sequence[Request]) -> None:
 def assert_escr(report: Report, requests: Sequence[Request]) -> None:
     rows = rows_of(report, requests)
     for task, mine in by_task(requests).items():
-        row, detail, wanted = rows[task], rows[task]["detail"], reference.escr(mine)
+        row, detail, wanted = rows[task], rows[task]["detail"], escr(mine)
         assert_share(row, wanted.rate, wanted.rate.n, f"EscR of {task}")
         same(detail["pre_routed"], wanted.entered_above, f"pre-routed of {task}")
         same(detail["failed_not_escalated"], wanted.failed_not_escalated, f"failed and stayed of {task}")
@@ -79,22 +82,22 @@ def assert_escr(report: Report, requests: Sequence[Request]) -> None:
 
 def assert_vrate(report: Report, requests: Sequence[Request]) -> None:
     rows = {(r["key"]["task"], r["key"]["verifier"], r["key"]["version"]): r for r in report["rows"]}
-    attempts: dict[tuple[str, str, str], list[reference.Attempt]] = {}
+    attempts: dict[tuple[str, str, str], list[Attempt]] = {}
     for request in requests:
         for attempt in request.attempts:
             if attempt.passed is not None:
                 attempts.setdefault((request.task, attempt.verifier, attempt.version), []).append(attempt)
     assert sorted(rows) == sorted(attempts)
     for key, mine in attempts.items():
-        row, wanted = rows[key], reference.vrate(mine)
+        row, wanted = rows[key], vrate(mine)
         assert_share(row, wanted.precision, wanted.labelled, f"VRate of {key}")
         same(row["detail"]["recall"], wanted.recall, f"recall of {key}")
         same(row["detail"]["false_positive_rate"], wanted.false_positive_rate, f"false positives of {key}")
 
 
-def assert_share(row: Mapping[str, Any], wanted: reference.Share, sample: int, place: str) -> None:
+def assert_share(row: Mapping[str, Any], wanted: Share, sample: int, place: str) -> None:
     """`sample`: so many labelled verdicts, or tier-1 verdicts, the share rests on."""
-    if sample < reference.MIN_LABELS:
+    if sample < MIN_LABELS:
         assert (row["state"], row["value"], row["n"]) == ("insufficient_data", None, sample), place
         return
     same(row["state"], "ok", f"state of {place}")
@@ -108,8 +111,8 @@ def assert_share(row: Mapping[str, Any], wanted: reference.Share, sample: int, p
 def assert_cpq(report: Report, requests: Sequence[Request], pinned: Pinned) -> None:
     rows = rows_of(report, requests)
     for task, mine in by_task(requests).items():
-        row, detail, wanted = rows[task], rows[task]["detail"], reference.cpq(mine, pinned.get(task))
-        assert row["state"] in reference.states(wanted), f"state of {task}"
+        row, detail, wanted = rows[task], rows[task]["detail"], cpq(mine, pinned.get(task))
+        assert row["state"] in states(wanted), f"state of {task}"
         if wanted is None:
             assert row["value"] is None, task
             continue
@@ -121,7 +124,7 @@ def assert_cpq(report: Report, requests: Sequence[Request], pinned: Pinned) -> N
         same(detail["accuracy"], wanted.accuracy, f"accuracy of {task}")
         same(detail["baseline"], wanted.baseline, f"baseline of {task}")
         same(detail["improvement_pp"], 100 * wanted.improvement, f"improvement of {task}")
-        low, high = (reference.Band(100 * band.least, 100 * band.most) for band in (wanted.low, wanted.high))
+        low, high = (Band(100 * band.least, 100 * band.most) for band in (wanted.low, wanted.high))
         assert detail["improvement_low_pp"] in low, f"{task}: {detail['improvement_low_pp']} not in {low}"
         assert detail["improvement_high_pp"] in high, f"{task}: {detail['improvement_high_pp']} not in {high}"
         if row["state"] not in ("ok", "inconclusive"):

@@ -30,8 +30,8 @@ def has_ended(pid: int) -> bool:
     return state == "Z"  # ended, and nobody has asked yet how
 
 
-def test_without_a_terminal_it_goes_on_in_the_background_until_it_is_ended(tmp_path: Path) -> None:
-    told = run_demo("--requests", "40", "--data", str(tmp_path))
+def test_without_a_terminal_it_goes_on_in_the_background_until_it_is_ended(laid_data: Path) -> None:
+    told = run_demo("--requests", "40", "--data", str(laid_data))
     assert told.returncode == 0, told.stdout + told.stderr
     assert all(f"({metric}, " in told.stdout for metric in ("cpq", "ttr", "escr", "vrate", "cost"))
     url = re.search(r"^dashboard: (http://127\.0\.0\.1:\d+)$", told.stdout, re.MULTILINE)
@@ -42,7 +42,7 @@ def test_without_a_terminal_it_goes_on_in_the_background_until_it_is_ended(tmp_p
         assert reply.status == 200
     os.kill(int(pid[1]), signal.SIGTERM)
     wait_for(lambda: has_ended(int(pid[1])), timeout_s=60)
-    assert (tmp_path / "demo.log").read_text().endswith("stopping\n")
+    assert (laid_data / "demo.log").read_text().endswith("stopping\n")
 
 
 def test_a_demo_that_cannot_start_says_why_and_fails(tmp_path: Path) -> None:

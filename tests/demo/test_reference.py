@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.demo import reference
-from tests.demo.reference import Attempt, Call, Request, cost, cpq, escr, quantile, ttr, vrate, wilson
+from tests.demo.reference.cost import cost
+from tests.demo.reference.cpq import cpq, states
+from tests.demo.reference.intervals import bands, quantile, wilson
+from tests.demo.reference.rates import escr, ttr, vrate
+from tests.demo.reference.truth import Attempt, Call, Request
 
 TIME = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 
@@ -161,7 +164,7 @@ def test_paired_cpq_weighs_each_stratum_by_its_share_of_the_population() -> None
     # only the escalated vary: 12 of them at 9 in 12, so the bounds are 0.12 times a binomial's quantiles
     assert 0.12 * 6 / 12 in found.low
     assert 0.12 * 12 / 12 in found.high
-    assert reference.states(found) == {"ok"}
+    assert states(found) == {"ok"}
 
 
 def test_paired_cpq_needs_both_labels_and_a_final_attempt_that_thought() -> None:
@@ -200,16 +203,16 @@ def test_without_pairs_the_silent_are_the_baseline_of_those_that_thought() -> No
 
 def test_states_of_cpq() -> None:
     stayed = [labelled(False, True, True) for _ in range(30)]
-    assert reference.states(cpq(stayed + [labelled(True, True, False) for _ in range(12)])) == {"worse"}
+    assert states(cpq(stayed + [labelled(True, True, False) for _ in range(12)])) == {"worse"}
     same = [labelled(True, True, True) for _ in range(12)]
-    assert reference.states(cpq(stayed + same)) == {"no_gain"}
+    assert states(cpq(stayed + same)) == {"no_gain"}
     mixed = [labelled(True, n < 7, n >= 4) for n in range(12)]
-    assert reference.states(cpq(stayed + mixed)) == {"inconclusive"}
-    assert reference.states(None) == {"insufficient_data"}
+    assert states(cpq(stayed + mixed)) == {"inconclusive"}
+    assert states(None) == {"insufficient_data"}
 
 
 def test_bands_hold_a_percentile_of_two_thousand_draws() -> None:
-    found, _ = reference.bands([n / 100_000 for n in range(100_001)])
+    found, _ = bands([n / 100_000 for n in range(100_001)])
     error = 5 * math.sqrt(0.025 * 0.975 / 2_000)
     assert found.least == pytest.approx(0.025 - error, abs=1e-4)
     assert 0.025 in found

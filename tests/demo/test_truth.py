@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.demo import comparison, reference
-from tests.demo.reference import Attempt, Call, Request
+from tests.demo import comparison
+from tests.demo.reference.cost import cost
+from tests.demo.reference.truth import Attempt, Call, Request, read_truth
+from tests.laid import copied
 from thinkmeter.commands.demo import demo_configuration
 from thinkmeter.demo.arrival import wait_until_queryable
 from thinkmeter.demo.traffic import DemoTraffic
@@ -64,8 +66,8 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    data = tmp_path_factory.mktemp("demo")
+def ran(laid: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    data = copied(laid, tmp_path_factory.mktemp("demo") / "data")
     with Pipeline(demo_configuration(), data, store_port=0) as pipeline:
         url = f"http://127.0.0.1:{pipeline.collector.http_port}"
         traffic = DemoTraffic(url, data, seed=7, requests=REQUESTS, requests_per_s=20, time_scale=0.002)
@@ -73,7 +75,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             traffic.wait_for_history()
             traffic.wait_for_live(LIVE_REQUESTS)
         wait_until_queryable(pipeline.address, traffic.prefix, traffic.until, traffic.history)
-        history, live = (reference.read_truth(traffic.truth_path, live=live) for live in (False, True))
+        history, live = (read_truth(traffic.truth_path, live=live) for live in (False, True))
         made = Ran(pipeline, data, traffic.begin, traffic.until, traffic.prefix, history, live)
         sent = sum(len(r.calls) for r in live)
         wait_for(
@@ -126,7 +128,7 @@ def test_the_comparison_would_see_a_single_token(ran: Ran, reports: dict[str, An
 
 def as_stored(request: Request, attempt: Attempt, call: Call) -> dict[str, Any]:
     """What the table `calls` has to say of an answered call."""
-    spent = reference.cost([call])
+    spent = cost([call])
     return {
         "request_id": request.request_id,
         "task": request.task,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.demo import reference
+from tests.demo.reference.truth import read_truth
 from thinkmeter.demo.arrival import Tally
 from thinkmeter.demo.plan import PlannedAttempt, PlannedRequest
 from thinkmeter.demo.tasks import TASKS, TaskClass
@@ -163,7 +163,7 @@ def test_the_truth_file_says_when_its_history_is_complete(tmp_path: Path, histor
     with Truth(path) as truth:
         truth.end_history(Tally(requests=1))
     assert has_history(path)
-    assert [r.request_id for r in reference.read_truth(path, live=False)] == [history[0].request_id]
+    assert [r.request_id for r in read_truth(path, live=False)] == [history[0].request_id]
 
 
 def test_the_truth_file_tells_every_request_before_it_is_sent(tmp_path: Path, history: list[PlannedRequest]) -> None:
@@ -177,7 +177,7 @@ def test_the_truth_file_tells_every_request_before_it_is_sent(tmp_path: Path, hi
     kinds = Counter(line["kind"] for line in told)
     assert kinds["request"] == 200
     assert kinds["call"] == sum(len(a.calls) for r in some for a in r.attempts)
-    read = reference.read_truth(path, live=False) + reference.read_truth(path, live=True)
+    read = read_truth(path, live=False) + read_truth(path, live=True)
     assert {r.request_id for r in read} == {r.request_id for r in some}
     by_id = {r.request_id: r for r in read}
     for request in some:

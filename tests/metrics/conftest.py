@@ -1,11 +1,11 @@
 """A store with every scenario in it, filled once, and what it reports."""
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from tests.databases import Databases
 from tests.metrics.scenarios import POLICIES, traffic
 from tests.metrics.traffic import SINCE, UNTIL, insert_traffic
 from tests.schema.rows import insert, price
@@ -14,8 +14,6 @@ from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.query import Reader, ReportRow
 from thinkmeter.schema.rules import policy_rules, store_rules
 from thinkmeter.schema.store.client import StoreAddress, connect
-from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 # A machine that is busy is no fault of the code.
 settings.register_profile("unhurried", deadline=None)
@@ -23,17 +21,16 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="package")
-def filled(store: EmbeddedStore) -> Iterator[StoreAddress]:
-    address = store.address.with_database(f"test_{uuid.uuid4().hex}")
-    migrate(address)
+def filled(databases: Databases) -> Iterator[StoreAddress]:
+    address = databases.take()
     policies = Policies.from_sections(POLICIES)
     with connect(address) as client:
         store_rules(client, "policy", policy_rules({task: policies[task].model_dump_json() for task in policies}))
         insert(client, "prices", [price()])
         insert_traffic(client, list(traffic()))
         refresh_requests(client, budget_s=None)
-        yield address
-        client.command("DROP DATABASE {name:Identifier}", {"name": address.database})
+    yield address
+    databases.give_back(address)
 
 
 @pytest.fixture(scope="package")

@@ -2,12 +2,12 @@
 
 import json
 import random
-import uuid
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from tests.databases import Databases
 from tests.metrics import derived
 from tests.metrics.reference import mean
 from tests.metrics.traffic import SINCE, UNTIL
@@ -18,8 +18,6 @@ from thinkmeter.schema.metrics.overthinking import overthinking
 from thinkmeter.schema.policy import Policy
 from thinkmeter.schema.query import Reader, ReportRow
 from thinkmeter.schema.store.client import connect
-from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 TRIES = list(derived.tries())
 MATH = [one for one in TRIES if one.task == "math"]
@@ -27,9 +25,8 @@ SEARCH = [one for one in TRIES if one.task == "search"]
 
 
 @pytest.fixture(scope="module")
-def reader(store: EmbeddedStore) -> Iterator[Reader]:
-    address = store.address.with_database(f"test_{uuid.uuid4().hex}")
-    migrate(address)
+def reader(databases: Databases) -> Iterator[Reader]:
+    address = databases.take()
     with connect(address) as client, Reader(address) as reader:
         insert(client, "prices", [price()])
         spans, labels = derived.rows(TRIES)
@@ -37,7 +34,7 @@ def reader(store: EmbeddedStore) -> Iterator[Reader]:
         insert(client, "labels", labels)
         refresh_requests(client, budget_s=None)
         yield reader
-        client.command("DROP DATABASE {name:Identifier}", {"name": address.database})
+    databases.give_back(address)
 
 
 @pytest.fixture(scope="module")

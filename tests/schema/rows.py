@@ -82,13 +82,18 @@ def rule(kind: str, pattern: str, value: str, *, position: int = 0, attribute: s
     }
 
 
-def insert(client: Client, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Insert rows that may name different columns; calls are settled, as the job does a second later."""
+def put(client: Client, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert rows that may name different columns."""
     by_columns: dict[tuple[str, ...], list[list[Any]]] = {}
     for row in rows:
         by_columns.setdefault(tuple(row), []).append(list(row.values()))
     for names, values in by_columns.items():
         client.insert(table, values, column_names=list(names))
+
+
+def insert(client: Client, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert rows that may name different columns; calls are settled, as the job does a second later."""
+    put(client, table, rows)
     if table == "spans":
         settle_calls(client)
 

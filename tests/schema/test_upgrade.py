@@ -1,5 +1,6 @@
 """A store of any earlier schema, with data in it, answers after an upgrade as one that was made today."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -7,14 +8,15 @@ from typing import Final
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.schema.rows import START, Row, insert, label, price, rule, select, span, verdict
+from tests.databases import Databases, drop, new_address
+from tests.schema.rows import START, Row, label, price, put, rule, select, span, verdict
 from thinkmeter.collector.jobs.settling import settle_calls
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import available, migrate
 
 USAGE: Final = {"input_tokens": 100, "output_tokens": 50, "thinking_tokens": 30}
-WRAPPED = span(request_id="r3", response_id="x", **USAGE)
+WRAPPED: Final = span(request_id="r3", response_id="x", **USAGE)
 FACTS: Final[dict[str, list[Row]]] = {
     "spans": [
         span(request_id="r1", tier=1, task="sql", **USAGE),
@@ -32,51 +34,71 @@ FACTS: Final[dict[str, list[Row]]] = {
     "prices": [price()],
     "rules": [rule("tier", "acme-think", "1")],
 }
+VERSIONS: Final = [migration.number for migration in available()]
 ANSWERS: Final = {
-    "calls": "SELECT * EXCEPT (inserted) FROM calls ORDER BY project, request_id, time, span_id",
+    "calls": "SELECT * EXCEPT inserted FROM calls ORDER BY project, request_id, time, span_id",
     "attempts": "SELECT * FROM attempts ORDER BY project, request_id, attempt",
     "requests": "SELECT * FROM requests ORDER BY project, request_id",
 }
+Answers = dict[str, list[Row]]
 
 
-def answers(client: Client) -> dict[str, list[Row]]:
-    return {name: select(client, sql) for name, sql in ANSWERS.items()}
+def insert_facts(client: Client, project: str, version: int = 0) -> None:
+    """Rows of every kind, as whoever had that version had them; prices and rules, which are everybody's, once more."""
+    now = START + dt.timedelta(days=version)
+    for table, rows in FACTS.items():
+        own = {"prices": {"recorded": now}, "rules": {"revision": now}}.get(table, {"project": project})
+        put(client, table, [{**row, **own} for row in rows])
 
 
-def laid(address: StoreAddress, folder: Path, number: int) -> None:
-    """The schema as it was with so many migrations, from whatever it was before."""
+def answers(client: Client) -> dict[str, Answers]:
+    """What is said of each project."""
+    told: dict[str, Answers] = {}
+    for name, sql in ANSWERS.items():
+        for row in select(client, sql):
+            told.setdefault(row.pop("project"), {}).setdefault(name, []).append(row)
+    return told
+
+
+def laid(address: StoreAddress, folder: Path, number: int) -> list[int]:
+    """Bring the schema to what it was with so many migrations; those that it lacked."""
     for migration in available()[:number]:
         name = f"{migration.number:04}_{migration.name}.sql"
         (folder / name).write_text(migration.sql)
-    migrate(address, folder)
+    return [migration.number for migration in migrate(address, folder)]
 
 
 @pytest.fixture(scope="module")
-def expected(store: EmbeddedStore) -> Iterator[dict[str, list[Row]]]:
+def expected(databases: Databases) -> Iterator[Answers]:
     """What a new store answers."""
-    address = store.address.with_database("test_upgrade_expected")
-    migrate(address)
+    address = databases.take()
     with connect(address) as client:
-        for table, rows in FACTS.items():
-            insert(client, table, rows)
+        insert_facts(client, "new")
+        settle_calls(client)
+        yield answers(client)["new"]
+    databases.give_back(address)
+
+
+@pytest.fixture(scope="module")
+def upgraded(store: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answers]]:
+    """What a store answers that went through every version, and in each of them took the facts of a project."""
+    address, folder = new_address(store.address), tmp_path_factory.mktemp("migrations")
+    assert laid(address, folder, 1) == [1]
+    with connect(address) as client:
+        for version in VERSIONS[:-1]:
+            insert_facts(client, f"since {version}", version)
+            assert laid(address, folder, version + 1) == [version + 1]
         settle_calls(client)
         yield answers(client)
-        client.command("DROP DATABASE test_upgrade_expected")
+    drop(address)
 
 
-@pytest.mark.parametrize("number", [migration.number for migration in available()][:-1])
+@pytest.mark.parametrize("version", VERSIONS[:-1])
 def test_an_older_store_with_data_answers_after_an_upgrade_as_a_new_one(
-    empty_database: StoreAddress, tmp_path: Path, expected: dict[str, list[Row]], number: int
+    upgraded: dict[str, Answers], expected: Answers, version: int
 ) -> None:
-    laid(empty_database, tmp_path, number)
-    with connect(empty_database) as client:
-        for table, rows in FACTS.items():
-            for row in rows:
-                client.insert(table, [list(row.values())], column_names=list(row))
-        assert [m.number for m in migrate(empty_database)] == [m.number for m in available()][number:]
-        settle_calls(client)
-        assert answers(client) == expected
-        assert all(expected.values())
+    assert upgraded[f"since {version}"] == expected
+    assert set(expected) == set(ANSWERS)
 
 
 def test_rollups_made_before_they_had_amounts_by_rate_answer_no_amounts(

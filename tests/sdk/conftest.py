@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import thinkmeter
 from tests.real_data import real_data as real_data
 from tests.sdk.collector_server import CollectorServer
 from tests.sdk.provider_server import ProviderServer
@@ -18,6 +19,14 @@ def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("OTEL_", "THINKMETER_")) and name != "THINKMETER_REAL_DATA":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def undone() -> Iterator[None]:
+    """For tests that instrument by themselves."""
+    thinkmeter.uninstrument()
+    yield
+    thinkmeter.uninstrument()
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.sdk.programs import run
 from tests.sdk.provider_server import ProviderServer
 from tests.sdk.replies.anthropic import messages_whole
 from tests.sdk.replies.bedrock import converse_whole
 from tests.sdk.replies.google import gemini_whole
 from tests.sdk.replies.openai import chat_whole
-from tests.sdk.test_export import run
 from tests.sdk.told import Told
 
 TOLD = Told()

@@ -1,80 +1,20 @@
 """What leaves the process: where to, how long it is kept, what is counted."""
 
-import json
-import os
 import socket
-import subprocess
-import sys
-import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.trace import TracerProvider
 
 import thinkmeter
 from tests.sdk.collector_server import Answer, CollectorServer, attributes_of
+from tests.sdk.recorded import call
 from thinkmeter.schema import attributes as names
 
-
-@pytest.fixture(autouse=True)
-def undone() -> Iterator[None]:
-    """Each test instruments by itself."""
-    thinkmeter.uninstrument()
-    yield
-    thinkmeter.uninstrument()
-
-
-def call(**further: Any) -> None:
-    thinkmeter.record_call(provider="openai", model="gpt-5", input_tokens=1, output_tokens=1, **further)
-
-
-def run(
-    script: str, python: str = sys.executable, warnings: str = "error", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a program of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "THINKMETER_"))}
-    return subprocess.run(
-        [python, "-W", warnings, "-c", textwrap.dedent(script)],
-        env={**kept, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_importing_loads_the_api_of_opentelemetry_and_nothing_heavier() -> None:
-    done = run("import sys, thinkmeter, json; print(json.dumps(sorted(sys.modules)))")
-    loaded: list[str] = json.loads(done.stdout)
-    heavy = (
-        "opentelemetry.sdk",
-        "opentelemetry.exporter",
-        "opentelemetry.proto",
-        "google",
-        "requests",
-        "wrapt",
-        "pydantic",
-        "openai",
-        "anthropic",
-        "thinkmeter.schema.store",
-        "asyncio",
-    )
-    assert [name for name in loaded if name.startswith(heavy)] == []
-    assert "opentelemetry.trace" in loaded
-
-
-def test_instrumenting_imports_no_provider_and_no_exporter() -> None:
-    done = run("import sys, thinkmeter, json; thinkmeter.instrument(); print(json.dumps(sorted(sys.modules)))")
-    loaded: list[str] = json.loads(done.stdout)
-    clients = ("openai", "anthropic", "google.genai", "groq", "mistralai", "boto3", "botocore")
-    heavy = (*clients, "httpx", "requests", "opentelemetry.exporter")
-    assert [name for name in loaded if name.startswith(heavy)] == []
+pytestmark = pytest.mark.usefixtures("undone")
 
 
 def test_spans_and_events_arrive_with_key_and_service(collector: CollectorServer) -> None:
@@ -92,34 +32,6 @@ def test_spans_and_events_arrive_with_key_and_service(collector: CollectorServer
     health = thinkmeter.health()
     assert (health.spans.sent, health.spans.waiting, health.logs.sent) == (3, 0, 2)
     assert (health.endpoint, health.faults) == (f"{collector.url}/v1/traces", 0)
-
-
-def test_arguments_override_thinkmeter_variables_which_override_the_standard_ones(
-    collector: CollectorServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setenv("OTEL_SERVICE_NAME", "standard")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=blue")
-    monkeypatch.setenv("THINKMETER_ENDPOINT", collector.url)
-    monkeypatch.setenv("THINKMETER_SERVICE_NAME", "ours")
-    monkeypatch.setenv("THINKMETER_TIERS", "gpt-5*=2")
-    thinkmeter.instrument(service_name="argument")
-    call()
-    assert thinkmeter.flush()
-    assert collector.resources[0][names.SERVICE_NAME] == "argument"
-    assert collector.headers[0]["x-team"] == "blue"
-    assert attributes_of(collector.spans[0].attributes)[names.TIER] == 2
-
-
-def test_the_standard_variables_alone_suffice(collector: CollectorServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url + "/")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
-    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=standard,deployment.environment.name=staging")
-    thinkmeter.instrument()
-    call()
-    assert thinkmeter.flush()
-    assert collector.resources[0].items() >= {"service.name": "standard", names.ENVIRONMENT: "staging"}.items()
-    assert collector.headers[0]["content-encoding"] == "gzip"
 
 
 def test_a_collector_that_is_busy_for_a_while_loses_nothing_and_gets_nothing_twice(collector: CollectorServer) -> None:
@@ -228,168 +140,6 @@ def test_flush_waits_no_longer_than_it_is_told(collector: CollectorServer) -> No
     assert collector.requests == 1
 
 
-PROGRAM = """
-    import sys, time, thinkmeter
-    thinkmeter.instrument(endpoint=sys.argv[1] if len(sys.argv) > 1 else None)
-    with thinkmeter.request("t") as req, req.attempt(tier=1) as attempt:
-        thinkmeter.record_call(provider="openai", model="gpt-5", input_tokens=1, output_tokens=1)
-        attempt.verdict("v", passed=True)
-    thinkmeter.label(req.id, correct=True)
-"""
-LAST_LINE = "    print(time.monotonic())\n"
-"""From where on a program does nothing but end."""
-
-
-def test_a_program_that_just_ends_has_sent_everything(collector: CollectorServer) -> None:
-    done = run(PROGRAM, THINKMETER_ENDPOINT=collector.url)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(collector.spans) == 3
-    assert len(collector.events) == 2
-
-
-@pytest.mark.parametrize("kind", ["hangs", "refuses", "is busy"])
-def test_the_end_of_a_program_is_bounded(collector: CollectorServer, kind: str) -> None:
-    gate = threading.Event()
-    url = collector.url
-    if kind == "hangs":
-        collector.answers.extend([Answer(wait_for=gate)] * 10)
-    elif kind == "is busy":
-        collector.answers.extend([Answer(503, {"Retry-After": "60"})] * 10)
-    else:
-        url = "http://127.0.0.1:9"
-    done = run(PROGRAM + LAST_LINE, THINKMETER_ENDPOINT=url, THINKMETER_FLUSH_TIMEOUT_S="1")
-    ended = time.monotonic()
-    gate.set()
-    assert done.returncode == 0
-    assert ended - float(done.stdout) < 4
-    assert "Traceback" not in done.stderr
-
-
-def test_an_exit_right_after_a_request_began_to_hang_is_bounded_too(collector: CollectorServer) -> None:
-    gate = threading.Event()
-    collector.answers.extend([Answer(wait_for=gate)] * 10)
-    program = PROGRAM + LAST_LINE + "    thinkmeter.flush(0.5)\n"
-    done = run(program, THINKMETER_ENDPOINT=collector.url, THINKMETER_FLUSH_TIMEOUT_S="1")
-    ended = time.monotonic()
-    gate.set()
-    assert done.returncode == 0
-    assert ended - float(done.stdout) < 5
-
-
-def test_a_forked_child_sends_its_own_and_not_its_parents(collector: CollectorServer) -> None:
-    done = run(
-        """
-        import os, thinkmeter
-        thinkmeter.instrument()
-        def call(name):
-            thinkmeter.record_call(
-                provider="openai", model="gpt-5", input_tokens=1, output_tokens=1, request_id=name
-            )
-        call("parent before")
-        child = os.fork()
-        if child == 0:
-            call("child")
-            health = thinkmeter.health().spans
-            assert (health.accepted, health.sent) == (1, 0), health
-            assert thinkmeter.flush(), thinkmeter.health()
-            os._exit(0)
-        call("parent after")
-        assert os.waitpid(child, 0)[1] == 0
-        assert thinkmeter.flush()
-        """,
-        THINKMETER_ENDPOINT=collector.url,
-    )
-    assert done.returncode == 0, done.stderr
-    ids = [attributes_of(span.attributes)[names.REQUEST_ID] for span in collector.spans]
-    assert sorted(ids) == ["child", "parent after", "parent before"]
-
-
-def test_an_applications_own_provider_is_used_and_gains_an_export_of_gen_ai_spans(collector: CollectorServer) -> None:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    own = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(own))
-    thinkmeter.instrument(endpoint=collector.url, tracer_provider=provider)
-    call()
-    with provider.get_tracer("web").start_as_current_span("GET /"):
-        provider.get_tracer("agents").start_span("invoke_agent", attributes={"gen_ai.agent.name": "a"}).end()
-    assert thinkmeter.flush()
-    assert [span.name for span in own.get_finished_spans()] == ["chat gpt-5", "invoke_agent", "GET /"]
-    assert sorted(span.name for span in collector.spans) == ["chat gpt-5", "invoke_agent"]
-
-
-def test_an_applications_own_provider_alone_sends_where_no_endpoint_is_given(collector: CollectorServer) -> None:
-    provider = TracerProvider(shutdown_on_exit=False)
-    thinkmeter.instrument(tracer_provider=provider)
-    call()
-    health = thinkmeter.health()
-    assert (health.endpoint, health.spans.accepted) == (None, 0)
-
-
-def test_flushing_reaches_the_applications_own_provider_too() -> None:
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    own = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(own, schedule_delay_millis=600_000))
-    thinkmeter.instrument(tracer_provider=provider)
-    call()
-    assert own.get_finished_spans() == ()
-    assert thinkmeter.flush()
-    assert [span.name for span in own.get_finished_spans()] == ["chat gpt-5"]
-    provider.shutdown()
-
-
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_a_global_provider_set_before_or_after_is_adopted_and_never_replaced(
-    collector: CollectorServer, order: str
-) -> None:
-    done = run(
-        f"""
-        import thinkmeter
-        from opentelemetry import trace
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-        own = InMemorySpanExporter()
-        provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(own))
-        if {order == "before"}:
-            trace.set_tracer_provider(provider)
-        thinkmeter.instrument()
-        if {order == "after"}:
-            with thinkmeter.request("early"):
-                pass
-            trace.set_tracer_provider(provider)
-        assert trace.get_tracer_provider() is provider
-        with thinkmeter.request("t"):
-            with trace.get_tracer("app").start_as_current_span("tool"):
-                pass
-        assert [span.name for span in own.get_finished_spans()] == ["tool", "request t"]
-        assert own.get_finished_spans()[0].attributes["thinkmeter.task"] == "t"
-        assert thinkmeter.flush()
-        """,
-        THINKMETER_ENDPOINT=collector.url,
-    )
-    assert done.returncode == 0, done.stderr
-    expected = ["request t", "tool"] if order == "before" else ["request early", "request t", "tool"]
-    assert sorted(span.name for span in collector.spans) == expected
-
-
-def test_instrumenting_again_changes_nothing(collector: CollectorServer, caplog: pytest.LogCaptureFixture) -> None:
-    thinkmeter.instrument(endpoint=collector.url)
-    thinkmeter.instrument(endpoint=collector.url)
-    assert caplog.text == ""
-    thinkmeter.instrument(endpoint="http://127.0.0.1:9")
-    assert "the first ones hold" in caplog.text
-    call()
-    assert thinkmeter.flush()
-    assert len(collector.spans) == 1
-
-
 def test_uninstrument_sends_what_waits(collector: CollectorServer) -> None:
     thinkmeter.instrument(endpoint=collector.url)
     call()
@@ -397,30 +147,6 @@ def test_uninstrument_sends_what_waits(collector: CollectorServer) -> None:
     assert len(collector.spans) == 1
     call()
     assert not thinkmeter.health().instrumented
-
-
-def test_the_environment_can_turn_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THINKMETER_DISABLED", "true")
-    thinkmeter.instrument()
-    assert not thinkmeter.health().instrumented
-
-
-def test_settings_that_make_no_sense_are_said_and_ignored(
-    collector: CollectorServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("THINKMETER_MAX_THINKING_TOKENS", "many")
-    monkeypatch.setenv("THINKMETER_TIERS", "gpt-5*=9,o3=1")
-    monkeypatch.setenv("THINKMETER_ENDPOINT", collector.url)
-    thinkmeter.instrument(on_exceed="explode", providers=["opnai"])
-    call()
-    assert thinkmeter.flush()
-    for part in (
-        "'many' is not a positive number of tokens",
-        "'9' is not a tier",
-        "'explode' is none of",
-        "'opnai' is none of",
-    ):
-        assert part in caplog.text
 
 
 def test_grpc_is_spoken_where_its_exporter_is_installed_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,18 +178,3 @@ def test_grpc_is_spoken_where_its_exporter_is_installed_and_asked_for(monkeypatc
     server.stop(None).wait()
     (span,) = taken[0].resource_spans[0].scope_spans[0].spans
     assert span.name == "chat gpt-5"
-
-
-def test_loading_by_opentelemetry_instrument_needs_the_two_methods_alone(collector: CollectorServer) -> None:
-    from importlib.metadata import entry_points
-
-    from thinkmeter.sdk.autoload import ThinkmeterInstrumentor
-
-    declared = Path(__file__).parents[2] / "pyproject.toml"
-    assert 'thinkmeter = "thinkmeter.sdk.autoload:ThinkmeterInstrumentor"' in declared.read_text()
-    for entry_point in entry_points(group="opentelemetry_instrumentor", name="thinkmeter"):
-        assert entry_point.load() is ThinkmeterInstrumentor
-    ThinkmeterInstrumentor().instrument(skip_dep_check=True)
-    assert thinkmeter.health().instrumented
-    ThinkmeterInstrumentor().uninstrument()
-    assert not thinkmeter.health().instrumented

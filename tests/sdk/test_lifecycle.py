@@ -23,10 +23,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import thinkmeter
 from tests.sdk.clients import anthropic_client, openai_client
+from tests.sdk.programs import run
 from tests.sdk.provider_server import ProviderServer
 from tests.sdk.replies.anthropic import messages_whole
 from tests.sdk.replies.openai import chat_create, chat_whole
-from tests.sdk.test_export import run
 from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk import usage

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.sdk.programs import run
 from tests.sdk.provider_server import ProviderServer
-from tests.sdk.test_export import run
 from thinkmeter.schema import attributes as names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers" / "own.md").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.sdk.collector_server import CollectorServer, attributes_of
-from tests.sdk.test_export import run
+from tests.sdk.programs import run
 from thinkmeter.schema import attributes as names
 
 HEAD = """

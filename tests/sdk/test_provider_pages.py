@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.sdk.collector_server import CollectorServer, attributes_of
+from tests.sdk.programs import run
 from tests.sdk.provider_server import ProviderServer
 from tests.sdk.replies.anthropic import messages_whole
 from tests.sdk.replies.bedrock import converse_whole
 from tests.sdk.replies.google import gemini_whole
 from tests.sdk.replies.mistral import mistral_whole
 from tests.sdk.replies.openai import chat_whole
-from tests.sdk.test_export import run
 from tests.sdk.told import Told
 from thinkmeter.schema import attributes as names
 from thinkmeter.sdk.providers import LIBRARIES

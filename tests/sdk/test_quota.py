@@ -2,24 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterator
 from threading import Event
 
 import pytest
 
 import thinkmeter
 from tests.sdk.collector_server import Answer, CollectorServer
-from tests.sdk.test_export import run
+from tests.sdk.programs import run
 from tests.waiting import wait_for
 from thinkmeter.sdk import quota as look_up
 
-
-@pytest.fixture(autouse=True)
-def undone() -> Iterator[None]:
-    """Each test instruments by itself."""
-    thinkmeter.uninstrument()
-    yield
-    thinkmeter.uninstrument()
+pytestmark = pytest.mark.usefixtures("undone")
 
 
 def told(used: int, limit: int | None, state: str) -> Answer:

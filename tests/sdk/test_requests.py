@@ -1,34 +1,16 @@
-"""Requests, attempts, verdicts, labels and recorded calls."""
+"""Requests, attempts, verdicts and labels, as blocks and as decorators."""
 
 import asyncio
-import contextvars
-import datetime as dt
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
-from opentelemetry import baggage, context, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry import trace
 
 import thinkmeter
+from tests.sdk.recorded import call, span_named
 from thinkmeter.schema import attributes as names
-from thinkmeter.sdk.testing import Captured, capture
-
-
-def call(**further: Any) -> None:
-    thinkmeter.record_call(
-        provider="openai", model="gpt-5", input_tokens=10, output_tokens=7, thinking_tokens=3, **further
-    )
-
-
-def span_named(captured: Captured, name: str) -> ReadableSpan:
-    (span,) = [span for span in captured.spans if span.name == name]
-    return span
+from thinkmeter.sdk.testing import Captured
 
 
 def test_a_cascade_is_recorded_from_request_to_label(captured: Captured) -> None:
@@ -91,12 +73,6 @@ def test_spans_nest_and_are_named_by_the_contract(captured: Captured) -> None:
     assert {s.instrumentation_scope.name for s in captured.spans if s.instrumentation_scope} == {"thinkmeter"}
 
 
-def test_a_call_outside_of_a_request_has_no_request_id(captured: Captured) -> None:
-    call()
-    assert names.REQUEST_ID not in captured.call
-    assert names.TASK not in captured.call
-
-
 @pytest.mark.parametrize(
     ("score", "threshold", "passed", "expected"),
     [(0.7, 0.7, None, True), (0.69, 0.7, None, False), (0.9, None, None, None), (0.1, 0.7, True, True)],
@@ -140,33 +116,6 @@ def test_roles_samples_and_phases_mark_what_is_inside(captured: Captured) -> Non
     assert not {names.ROLE, names.SAMPLE, names.PHASE} & plain.keys()
 
 
-def test_worker_threads_join_an_attempt_through_its_samples(captured: Captured) -> None:
-    with thinkmeter.request("t") as req, req.attempt(tier=2, strategy="best_of_n") as attempt:
-
-        def draw(index: int) -> None:
-            with attempt.sample(index):
-                call()
-
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(draw, range(8)))
-    assert sorted(c[names.SAMPLE] for c in captured.calls) == list(range(8))
-    assert {(c[names.REQUEST_ID], c[names.ATTEMPT], c[names.TIER]) for c in captured.calls} == {(req.id, 1, 2)}
-
-
-def test_threads_and_tasks_that_run_in_a_copy_of_the_context_are_in_the_attempt(captured: Captured) -> None:
-    with thinkmeter.request("t") as req, req.attempt(tier=2):
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(contextvars.copy_context().run, call).result()
-            pool.submit(call).result()
-
-        async def threaded() -> None:
-            await asyncio.gather(asyncio.to_thread(call), asyncio.create_task(asyncio.to_thread(call)))
-
-        asyncio.run(threaded())
-    found = [(c.get(names.REQUEST_ID), c.get(names.ATTEMPT)) for c in captured.calls]
-    assert found == [(req.id, 1), (None, None), (req.id, 1), (req.id, 1)]
-
-
 def test_a_decorated_generator_takes_what_is_sent_and_thrown(captured: Captured) -> None:
     @thinkmeter.request("generator")
     def conversation() -> Generator[str, str, str]:
@@ -188,22 +137,6 @@ def test_a_decorated_generator_takes_what_is_sent_and_thrown(captured: Captured)
         next(steps)
     assert end.value.value == "done"
     assert len({c[names.REQUEST_ID] for c in captured.calls}) == 1 == len(captured.entities("request"))
-
-
-def test_tasks_keep_their_own_requests_apart(captured: Captured) -> None:
-    async def answer(number: int) -> None:
-        async with thinkmeter.request("t", request_id=f"r{number}") as req:
-            for tier in (1, 2):
-                async with req.attempt(tier=tier):
-                    await asyncio.sleep(0)
-                    call()
-
-    async def together() -> None:
-        await asyncio.gather(*(answer(number) for number in range(10)))
-
-    asyncio.run(together())
-    found = sorted((c[names.REQUEST_ID], c[names.ATTEMPT], c[names.TIER]) for c in captured.calls)
-    assert found == sorted((f"r{n}", tier, tier) for n in range(10) for tier in (1, 2))
 
 
 def test_decorators_open_a_request_per_invocation_of_any_kind_of_function(captured: Captured) -> None:
@@ -275,166 +208,6 @@ def test_what_the_code_raises_passes_and_is_named(captured: Captured) -> None:
     spans = [*captured.entities("attempt"), *captured.entities("request")]
     assert [span[names.ERROR_TYPE] for span in spans] == ["KeyError", "KeyError"]
     assert "secret" not in repr([(s.attributes, s.events, s.status.description) for s in captured.spans])
-
-
-def test_context_crosses_services_in_baggage(captured: Captured) -> None:
-    carrier: dict[str, str] = {}
-    with thinkmeter.request("t", user="u-42", session="s") as req, req.attempt(tier=2, strategy="parallel"):
-        W3CBaggagePropagator().inject(carrier)
-    assert "u-42" not in carrier["baggage"]
-
-    token = context.attach(W3CBaggagePropagator().extract(carrier, context.Context()))
-    try:
-        call()
-        with thinkmeter.attempt(tier=3):
-            call()
-    finally:
-        context.detach(token)
-    there, further = captured.calls
-    assert (there[names.REQUEST_ID], there[names.TASK], there[names.TIER]) == (req.id, "t", 2)
-    assert (there[names.ATTEMPT], there[names.STRATEGY]) == (1, "parallel")
-    assert (further[names.REQUEST_ID], further[names.ATTEMPT], further[names.TIER]) == (req.id, 2, 3)
-
-
-def test_baggage_from_outside_is_believed_only_where_it_fits(captured: Captured) -> None:
-    ctx = baggage.set_baggage(names.TIER, "two", context.Context())
-    ctx = baggage.set_baggage(names.TASK, "x" * 10_000, ctx)
-    ctx = baggage.set_baggage(names.REQUEST_ID, "r", ctx)
-    token = context.attach(ctx)
-    call()
-    context.detach(token)
-    assert captured.call[names.REQUEST_ID] == "r"
-    assert not {names.TIER, names.TASK} & captured.call.keys()
-
-
-def test_other_instrumentations_spans_are_stamped() -> None:
-    from opentelemetry.sdk.trace import TracerProvider
-
-    provider = TracerProvider(shutdown_on_exit=False)
-    thinkmeter.uninstrument()
-    thinkmeter.instrument(tracer_provider=provider, providers=[])
-    tracer = provider.get_tracer("someone else")
-    with thinkmeter.request("t", user="u") as req, req.attempt(tier=1):
-        with tracer.start_as_current_span("tool", attributes={names.USER_ID: "own"}) as span:
-            pass
-    outside = tracer.start_span("outside")
-    thinkmeter.uninstrument()
-    assert isinstance(span, ReadableSpan)
-    assert isinstance(outside, ReadableSpan)
-    assert span.attributes is not None
-    assert span.attributes[names.REQUEST_ID] == req.id
-    assert (span.attributes[names.TIER], span.attributes[names.USER_ID]) == (1, "own")
-    assert not outside.attributes
-
-
-def test_the_probability_that_a_trace_was_kept_is_told_where_it_began_here(captured: Captured) -> None:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-
-    thinkmeter.uninstrument()
-    sampled = TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.25)), shutdown_on_exit=False)
-    exporter = InMemorySpanExporter()
-    sampled.add_span_processor(SimpleSpanProcessor(exporter))
-    thinkmeter.instrument(tracer_provider=sampled, providers=[])
-    for _ in range(200):
-        call()
-        with thinkmeter.request("t"):
-            call()
-    remote = trace.SpanContext(1, 1, is_remote=True, trace_flags=trace.TraceFlags(1))
-    token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(remote)))
-    call(request_id="from elsewhere")
-    context.detach(token)
-    thinkmeter.uninstrument()
-    *own, foreign = [span.attributes or {} for span in exporter.get_finished_spans()]
-    assert 0 < len(own) < 600
-    assert {attributes[names.SAMPLING_PROBABILITY] for attributes in own} == {0.25}
-    assert names.SAMPLING_PROBABILITY not in foreign
-
-
-def test_history_can_be_replayed_at_its_own_time(captured: Captured) -> None:
-    begun = dt.datetime(2026, 11, 14, 9, 30, tzinfo=dt.UTC)
-    second = dt.timedelta(seconds=1)
-    with thinkmeter.request("t", start=begun) as req:
-        with req.attempt(tier=1, start=begun) as attempt:
-            attempt.record_call(
-                provider="openai",
-                model="gpt-5",
-                input_tokens=1,
-                output_tokens=1,
-                start=begun + second,
-                end=begun + 3 * second,
-            )
-            attempt.verdict("v", passed=True)
-        with req.attempt(tier=2, start=begun + 4 * second, end=begun + 9 * second) as attempt:
-            attempt.verdict("v", passed=True, time=begun + 10 * second)
-    thinkmeter.label(req.id, correct=True, time=(begun + 60 * second).timestamp())
-
-    def seconds(at_ns: int | None) -> float:
-        assert at_ns is not None
-        return at_ns / 1e9 - begun.timestamp()
-
-    def times(name: str) -> tuple[float, float]:
-        span = span_named(captured, name)
-        return seconds(span.start_time), seconds(span.end_time)
-
-    assert times("chat gpt-5") == pytest.approx((1, 3))
-    assert times("attempt 1") == pytest.approx((0, 3))
-    assert times("attempt 2") == pytest.approx((4, 9))
-    assert times("request t") == pytest.approx((0, 9))
-    records = [finished.log_record for finished in captured._logs.get_finished_logs()]
-    assert [seconds(record.timestamp) for record in records] == pytest.approx([3, 10, 60])
-
-
-def test_a_recorded_call_carries_everything_it_is_told(captured: Captured) -> None:
-    thinkmeter.record_call(
-        provider="self_hosted",
-        model="deepseek-r1",
-        input_tokens=100,
-        output_tokens=50,
-        cache_read_tokens=40,
-        cache_write_tokens=10,
-        response_id="resp",
-        cost_usd=0.25,
-        error=TimeoutError("x"),
-        task="t",
-        request_id="r",
-        tier=3,
-        attempt=2,
-        effort="high",
-        finish_reason="length",
-        time_to_first_chunk=0.5,
-        tenant="acme",
-    )
-    assert captured.call == {
-        names.OPERATION_NAME: "chat",
-        names.PROVIDER_NAME: "self_hosted",
-        names.REQUEST_MODEL: "deepseek-r1",
-        names.INPUT_TOKENS: 100,
-        names.OUTPUT_TOKENS: 50,
-        names.THINKING_SOURCE: "missing",
-        names.CACHE_READ_INPUT_TOKENS: 40,
-        names.CACHE_WRITE_INPUT_TOKENS: 10,
-        names.RESPONSE_ID: "resp",
-        names.USAGE_COST_USD: 0.25,
-        names.ERROR_TYPE: "TimeoutError",
-        names.TASK: "t",
-        names.REQUEST_ID: "r",
-        names.TIER: 3,
-        names.ATTEMPT: 2,
-        names.REQUEST_REASONING_LEVEL: "high",
-        names.RESPONSE_FINISH_REASONS: ("length",),
-        names.TIME_TO_FIRST_CHUNK: 0.5,
-        names.SAMPLING_PROBABILITY: 1.0,
-        "tenant": "acme",
-    }
-
-
-def test_the_tiers_map_speaks_where_the_application_does_not() -> None:
-    with capture(tiers={"gpt-5-nano*": 1, "gpt-5*": 2}) as captured:
-        call()
-        with thinkmeter.request("t") as req, req.attempt(tier=3):
-            call()
-    assert [c[names.TIER] for c in captured.calls] == [2, 3]
 
 
 def test_nonsense_is_logged_and_changes_nothing_for_the_caller(
