@@ -127,7 +127,7 @@ def resampled_means(values: Floats, counts: Floats, weights: Floats, rng: np.ran
 def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Generator) -> list[Floats]:
     """Sums of each column over `DRAWS` samples of the same size, drawn from the items with replacement."""
     size, kinds = int(counts.sum()), len(counts)
-    sums = [np.empty(DRAWS) for _ in columns]
+    sums, each = [np.empty(DRAWS) for _ in columns], np.stack(columns, axis=1)
     # Drawing each item costs by items, drawing how many of each kind costs by kinds, six times as much apiece.
     by_item = size <= 6 * kinds
     step = max(1, _CHUNK // (size if by_item else kinds))
@@ -138,7 +138,7 @@ def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Genera
             found = [column[kind].sum(axis=1) for column in columns]
         else:
             drawn = rng.multinomial(size, counts / size, size=draws)
-            found = [drawn @ column for column in columns]
+            found = list((drawn.astype(float) @ each).T)
         for whole, part in zip(sums, found, strict=True):
             whole[start : start + draws] = part
     return sums
