@@ -8,12 +8,11 @@
 -- keys: user, session, day
 -- default: nothing
 -- note: Of each day those who are over half of the limit, and the 200 users and 200 sessions that thought most.
-SELECT
-  -- all that it can be told apart by are keys of its own
-  tuple('') AS key, 'default' AS task, if(whose = 'user', name, '') AS user, if(whose = 'session', name, '') AS session, day, limit_tokens,
+SELECT key, 'default' AS task, if(whose = 'user', name, '') AS user, if(whose = 'session', name, '') AS session, day, limit_tokens,
   calls, requests, used_tokens, unknown_calls, sampled_calls, owners, owners_over, owners_sampled
 FROM (
-  SELECT *, ['user', 'session'][kind] AS whose,
+  -- all that it can be told apart by are keys of its own
+  SELECT *, tuple('') AS key, ['user', 'session'][kind] AS whose,
     -- -1: no limit
     [ifNull(JSONExtract((SELECT max(value) FROM current_rules WHERE current_rules.kind = 'quota'), 'user_daily_thinking_tokens', 'Nullable(Int64)'), -1),
       ifNull(JSONExtract((SELECT max(value) FROM current_rules WHERE current_rules.kind = 'quota'), 'session_daily_thinking_tokens', 'Nullable(Int64)'), -1)
