@@ -35,13 +35,18 @@ class Interval(NamedTuple):
 def weighted_mean(values: Floats, counts: Floats, weights: Floats) -> float:
     """Mean of the values, each item by its weight; NaN without items."""
     mass = counts * weights
-    return float(mass @ values / mass.sum()) if mass.sum() > 0 else float("nan")
+    return _dot(mass, values) / float(mass.sum()) if mass.sum() > 0 else float("nan")
 
 
 def effective_size(counts: Floats, weights: Floats) -> float:
     """Kish's effective sample size, (sum w)^2 / sum w^2 over all items."""
-    squares = float(counts @ (weights * weights))
-    return float(counts @ weights) ** 2 / squares if squares > 0 else 0.0
+    squares = _dot(counts, weights * weights)
+    return _dot(counts, weights) ** 2 / squares if squares > 0 else 0.0
+
+
+def _dot(one: Floats, other: Floats) -> float:
+    """Sum of products. `@` hands more than ten thousand to threads, which wait for a core while the store has them."""
+    return float((one * other).sum())
 
 
 def wilson(share: float, size: float) -> Interval:
@@ -94,7 +99,7 @@ def quantile(share: float, values: Floats, counts: Floats, weights: Floats) -> f
     rank = share * (size - 1) + 1
     starts = np.concatenate(([0.0], ends[:-1]))
     covered = np.clip(np.minimum(ends, rank) - np.maximum(starts, rank - 1), 0, None)
-    return float(covered @ values[order] / covered.sum())
+    return _dot(covered, values[order]) / float(covered.sum())
 
 
 def quantile_interval(share: float, values: Floats, counts: Floats, weights: Floats) -> Interval:
