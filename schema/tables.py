@@ -313,6 +313,9 @@ ROLLED: Final = (
     "reflection", "accuracy",
 )  # fmt: skip
 """Metrics with a table `NAME_cells`, which has the columns of their SQL."""
+SPREAD: Final = {"ttr": ("tokens", False), "vrate": ("score", True), "latency": ("ms", True)}
+"""Of those of which a group has thousands of rows that differ in one column: that one, and whether it is a decimal
+number. Their cells have arrays, of it in order and of what was summed up at its place."""
 CELLS: Final = (*(f"{name}_cells" for name in ROLLED), "reach_cells")
 """All tables of cells."""
 

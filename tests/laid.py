@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from thinkmeter.collector.insertion import install
+from thinkmeter.collector.installation import install
 from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate

@@ -42,10 +42,10 @@ class _Curve:
         """Knee of each draw; `counts` says how many attempts of each kind it has, a row a draw."""
         weights, correct = _weights(self.kinds), self.kinds["is_correct"]
         inside = (self.kinds["length_bin"][:, None] == self.bins[None, :]).astype(float)
-        mass = counts @ (inside * weights[:, None])
-        squares = counts @ (inside * (weights**2)[:, None])
+        each = np.concatenate([inside * of[:, None] for of in (weights, weights**2, weights * correct)], axis=1)
+        mass, squares, right = np.split(counts.astype(float) @ each, 3, axis=1)
         # a length of which a draw has none says nothing, and takes no part
-        right, mass = counts @ (inside * (weights * correct)[:, None]), np.maximum(mass, 1e-9)
+        mass = np.maximum(mass, 1e-9)
         found: Column = self.bins[_knees(right / mass, mass, squares)]
         return found
 

@@ -35,13 +35,18 @@ class Interval(NamedTuple):
 def weighted_mean(values: Floats, counts: Floats, weights: Floats) -> float:
     """Mean of the values, each item by its weight; NaN without items."""
     mass = counts * weights
-    return float(mass @ values / mass.sum()) if mass.sum() > 0 else float("nan")
+    return _dot(mass, values) / float(mass.sum()) if mass.sum() > 0 else float("nan")
 
 
 def effective_size(counts: Floats, weights: Floats) -> float:
     """Kish's effective sample size, (sum w)^2 / sum w^2 over all items."""
-    squares = float(counts @ (weights * weights))
-    return float(counts @ weights) ** 2 / squares if squares > 0 else 0.0
+    squares = _dot(counts, weights * weights)
+    return _dot(counts, weights) ** 2 / squares if squares > 0 else 0.0
+
+
+def _dot(one: Floats, other: Floats) -> float:
+    """Sum of products. `@` hands more than ten thousand to threads, which wait for a core while the store has them."""
+    return float((one * other).sum())
 
 
 def wilson(share: float, size: float) -> Interval:
@@ -94,7 +99,7 @@ def quantile(share: float, values: Floats, counts: Floats, weights: Floats) -> f
     rank = share * (size - 1) + 1
     starts = np.concatenate(([0.0], ends[:-1]))
     covered = np.clip(np.minimum(ends, rank) - np.maximum(starts, rank - 1), 0, None)
-    return float(covered @ values[order] / covered.sum())
+    return _dot(covered, values[order]) / float(covered.sum())
 
 
 def quantile_interval(share: float, values: Floats, counts: Floats, weights: Floats) -> Interval:
@@ -127,7 +132,7 @@ def resampled_means(values: Floats, counts: Floats, weights: Floats, rng: np.ran
 def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Generator) -> list[Floats]:
     """Sums of each column over `DRAWS` samples of the same size, drawn from the items with replacement."""
     size, kinds = int(counts.sum()), len(counts)
-    sums = [np.empty(DRAWS) for _ in columns]
+    sums, each = [np.empty(DRAWS) for _ in columns], np.stack(columns, axis=1)
     # Drawing each item costs by items, drawing how many of each kind costs by kinds, six times as much apiece.
     by_item = size <= 6 * kinds
     step = max(1, _CHUNK // (size if by_item else kinds))
@@ -138,7 +143,7 @@ def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Genera
             found = [column[kind].sum(axis=1) for column in columns]
         else:
             drawn = rng.multinomial(size, counts / size, size=draws)
-            found = [drawn @ column for column in columns]
+            found = list((drawn.astype(float) @ each).T)
         for whole, part in zip(sums, found, strict=True):
             whole[start : start + draws] = part
     return sums

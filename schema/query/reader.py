@@ -7,7 +7,6 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from clickhouse_connect.driver.query import QueryResult
 from sqlalchemy import select, tuple_
 
@@ -23,6 +22,7 @@ from thinkmeter.schema.query.coverage import Covered, Stretch
 from thinkmeter.schema.query.curve import curve_step_s, stretch
 from thinkmeter.schema.query.explanation import Explanation, explain
 from thinkmeter.schema.query.filters import Filters, dimensions
+from thinkmeter.schema.query.groups import order, told_apart
 from thinkmeter.schema.query.known import Known
 from thinkmeter.schema.query.population import BUCKET, Rows, asked, compiled, listed
 from thinkmeter.schema.query.questions import Questions
@@ -38,7 +38,7 @@ from thinkmeter.schema.query.results import (
     Runaways,
     ThinkingPoint,
 )
-from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, may_use_days, may_use_rollups, rolled
+from thinkmeter.schema.query.rollups import AMOUNTS, ROLLUPS_FROM, gathered, may_use_days, may_use_rollups, rolled
 from thinkmeter.schema.query.rule_alerts import RuleAlerts, read_rule_alerts
 from thinkmeter.schema.query.runaways import runaways
 from thinkmeter.schema.query.settings import Settings
@@ -152,7 +152,7 @@ class Reader:
         rows = list(zip(*answer.result_columns, strict=True))
         if all(weights == 1 for _, _, weights, *_ in rows):
             told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in names]
-            for key, n, _, mean, quantiles in sorted(rows, key=lambda row: _order(row[0])):
+            for key, n, _, mean, quantiles in sorted(rows, key=lambda row: order(row[0])):
                 yield {one.name: one.value(part) for one, part in zip(told, key, strict=True)}, n, mean, quantiles
             return
         for named, cells in self._groups(metric, filters, names, settings):
@@ -297,14 +297,10 @@ class Reader:
             (*key[: len(names)], *rest)
             for key, *rest in zip(columns.pop("key"), *(columns.pop(name) for name in metric.keys), strict=True)
         ]
-        cells = Cells({name: np.asarray(column) for name, column in columns.items()})
-        members: dict[tuple[Any, ...], list[int]] = {}
-        for position, key in enumerate(keys):
-            members.setdefault(key, []).append(position)
         told = [KeyPart(name, ZoneInfo(settings.timezone)) for name in (*names, *metric.keys)]
-        for key in sorted(members, key=_order):
+        for key, cells in told_apart(keys, columns):
             named = {one.name: one.value(part) for one, part in zip(told, key, strict=True)}
-            yield named, cells.at(np.asarray(members[key]))
+            yield named, cells
 
     def _asked(
         self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings, told: str = ""
@@ -324,7 +320,7 @@ class Reader:
         if counted is not metric:
             names, told = names[1:], ""
         sql, values = asked(metric.source, filters, names, settings.timezone, metric.sql, facts=facts)
-        return told.replace("FROM cells", f"FROM (\n{sql}\n)") or sql, values
+        return gathered(metric, sql, told), values
 
     def _runaways(
         self, metric: Metric, filters: Filters, names: Sequence[str], settings: Settings
@@ -378,11 +374,6 @@ class Reader:
 
 def _split(by: str | Iterable[str] | None) -> tuple[str, ...]:
     return () if by is None else (by,) if isinstance(by, str) else tuple(by)
-
-
-def _order(key: Sequence[Any]) -> list[tuple[bool, Any]]:
-    """By which rows are sorted: what is not known stands last."""
-    return [(part in (None, ""), part) for part in key]
 
 
 def _beside(key: Mapping[str, Any], metric: Metric) -> tuple[Any, ...]:

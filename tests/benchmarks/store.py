@@ -71,16 +71,13 @@ def main() -> None:
 
 
 def _ask(reader: Reader, until: dt.datetime, rounds: int, clock: "_Clock", *, facts: bool, views: bool) -> None:
-    print(f"\nOverview, {rounds} rounds: ms, p50 and p95 of its queries; CPU ms a query")
+    print(f"\nOverview, {rounds} rounds: ms, p50 and p95 of its queries, and of each; the store's CPU ms a query")
     for window, days in WINDOWS.items():
         times = {name: clock.times(ask, rounds) for name, ask in _overview(reader, until, days).items()}
-        together = np.concatenate([took for took, _ in times.values()])
-        slowest = max(times, key=lambda name: float(np.median(times[name][0])))
-        cpu = np.mean([cpu for _, cpu in times.values()])
-        print(
-            f"{window:>4}: p50 {np.percentile(together, 50):6.0f}  p95 {np.percentile(together, 95):6.0f}  "
-            f"CPU {cpu:6.0f}  slowest: {slowest} {np.median(times[slowest][0]):.0f}"
-        )
+        together = [one for took, _ in times.values() for one in took]
+        print(_line(window, together, float(np.mean([cpu for _, cpu in times.values()]))))
+        for name, (took, cpu) in times.items():
+            print(_line(f"{window} {name}", took, cpu), flush=True)
     print(f"\nreports over {', '.join(WINDOWS)}, over 90d from facts, over 24h from the views: ms (CPU ms)")
     for name in METRICS:
         windows = [days for days in WINDOWS.values() if days <= AT_MOST.get(name, days)]
@@ -91,6 +88,10 @@ def _ask(reader: Reader, until: dt.datetime, rounds: int, clock: "_Clock", *, fa
             asked.append(partial(asked[0], where={"attr:none": ""}))
         told = (clock.times(ask, 1) for ask in asked)
         print(f"{name:>13}: " + "  ".join(f"{took[0]:7.0f} ({cpu:6.0f})" for took, cpu in told), flush=True)
+
+
+def _line(what: str, took: list[float], cpu: float) -> str:
+    return f"{what:>26}: p50 {np.percentile(took, 50):6.0f}  p95 {np.percentile(took, 95):6.0f}  CPU {cpu:6.0f}"
 
 
 def _overview(reader: Reader, until: dt.datetime, days: int) -> dict[str, Callable[[], object]]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -56,30 +56,40 @@ def covered(
     return Covered.by(stretches, amounts=metric in AMOUNTS, calls=METRICS[metric].source == "calls")
 
 
-def cells(client: Client, sql: str, values: Mapping[str, Any], groups: tuple[str, ...]) -> dict[Any, dict[str, Any]]:
+def cells(client: Client, sql: str, values: Mapping[str, Any], outline: Outline) -> dict[Any, dict[str, Any]]:
     found = {}
-    for row in client.query(sql, parameters=dict(values)).named_results():
-        key = tuple(repr(row.pop(name)) for name in ("key", *groups))
-        assert key not in found
-        found[key] = row
+    for whole in client.query(sql, parameters=dict(values)).named_results():
+        for row in each(whole):
+            key = tuple(repr(row.pop(name)) for name in ("key", *outline.groups))
+            assert key not in found
+            found[key] = row
     return found
+
+
+def each(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row, or those that stand in its arrays."""
+    arrays = {name: value for name, value in row.items() if isinstance(value, list)}
+    if not arrays:
+        yield row
+    for values in zip(*arrays.values(), strict=True):
+        yield {**row, **dict(zip(arrays, values, strict=True))}
 
 
 def assert_same(
     client: Client, metric: str, filters: Filters, by: tuple[str, ...], timezone: str = "UTC", *, views: bool = False
 ) -> int:
     """Cells of rollups and facts, and of the views, which take long; how many stretches rollups answered."""
-    chosen, groups = METRICS[metric], Outline.of(METRICS[metric]).groups
-    facts = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=True), groups)
+    chosen, outline = METRICS[metric], Outline.of(METRICS[metric])
+    facts = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=True), outline)
     said = (metric, filters, by, timezone)
     if views:
-        wanted = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=False), groups)
+        wanted = cells(client, *asked(chosen.source, filters, by, timezone, chosen.sql, facts=False), outline)
         assert facts.keys() == wanted.keys(), said
         assert all(same(facts[key], wanted[key]) for key in facts), said
     parts = covered(client, metric, filters, by, timezone)
     if parts is None:
         return 0
-    rollups = cells(client, *rolled(chosen, filters, by, timezone, parts), groups)
+    rollups = cells(client, *rolled(chosen, filters, by, timezone, parts), outline)
     assert rollups.keys() == facts.keys(), (said, parts)
     for key in facts:
         assert same(rollups[key], facts[key]), (said, parts, key, rollups[key], facts[key])

@@ -120,3 +120,47 @@ def test_rollups_made_before_they_had_amounts_by_rate_answer_no_amounts(
         assert select(client, coverage) == [{"fresh": 1, "priced": 1}]
         laid(empty_database, tmp_path, 13)
         assert select(client, coverage) == [{"fresh": 1, "priced": 0}]
+
+
+def test_cells_with_a_row_for_each_value_become_arrays(empty_database: StoreAddress, tmp_path: Path) -> None:
+    laid(empty_database, tmp_path, 18)
+    place: Row = {"step": 900, "time": START, "build": 1, "project": "default", "quarter": START, "environment": "prod"}
+    place |= {"model": "m", "tier": None, "provider": "p", "task": "sql", "weight": 1.0}
+    verdicts: Row = {**place, "settled": 1, "verifier": "v", "version": "1", "passed": 1, "is_correct": -1}
+    verdicts |= {"label_probability": None, "in_tier_1": 1}
+    ends: Row = {**place, "until": "end", "measure_name": "end"}
+    older = {
+        "ttr_cells": [{**place, "settled": 1, "tokens": tokens, "requests": n} for tokens, n in ((7, 2), (-1, 3))]
+        + [{**place, "settled": 0, "tokens": 7, "requests": 1}, {**place, "settled": 1, "step": 86_400, "tokens": 7}],
+        "vrate_cells": [
+            {**verdicts, "score": score, "attempts": n, "score_sum": n * 0.5}
+            for score, n in ((0.9, 2), (float("nan"), 1), (0.1, 4))
+        ],
+        "latency_cells": [{**ends, "ms": ms, "calls": n} for ms, n in ((123.0, 1), (-1.0, 2), (4.56, 3))],
+    }
+    arrays = {
+        "ttr_cells": "SELECT step, settled, tier, weight, tokens, requests FROM ttr_cells ORDER BY step, settled",
+        "vrate_cells": "SELECT passed, label_probability, toString(score) AS scores, attempts, score_sum"
+        " FROM vrate_cells",
+        "latency_cells": "SELECT quarter, until, ms, weight, calls FROM latency_cells",
+    }
+    with connect(empty_database) as client:
+        for table, rows in older.items():
+            for row in rows:
+                client.insert(table, [list(row.values())], column_names=list(row))
+        migrate(empty_database)
+        once = {table: select(client, sql) for table, sql in arrays.items()}
+        # a migration that was cut off is applied again
+        for statement in available()[18].statements:
+            client.command(statement)
+        assert {table: select(client, sql) for table, sql in arrays.items()} == once
+    kinds = {"tier": None, "weight": 1.0}
+    assert once["ttr_cells"] == [
+        {"step": 900, "settled": 0, **kinds, "tokens": [7], "requests": [1]},
+        {"step": 900, "settled": 1, **kinds, "tokens": [-1, 7], "requests": [3, 2]},
+        {"step": 86_400, "settled": 1, **kinds, "tokens": [7], "requests": [0]},
+    ]
+    [judged], [told] = once["vrate_cells"], once["latency_cells"]
+    assert (judged["scores"], judged["attempts"], judged["score_sum"]) == ("[0.1,0.9,nan]", [4, 2, 1], [2.0, 1.0, 0.5])
+    assert (judged["passed"], judged["label_probability"]) == (1, None)
+    assert (told["until"], told["ms"], told["weight"], told["calls"]) == ("end", [-1.0, 4.56, 123.0], 1.0, [2, 3, 1])
