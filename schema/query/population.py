@@ -165,7 +165,7 @@ def asked(
     key = [view.told_apart_by(name, timezone) for name in names] or [literal("")]
     words = set(re.findall(r"\w+", sql))
     columns = [column for column in view.table.columns if column.name in words]
-    parted = [literal_column(f"{view.table.name}.{name}").label(name) for name in more]
+    parted: list[Expression] = [literal_column(f"{view.table.name}.{name}").label(name) for name in more]
     rows = view.rows(func.tuple(*key).label("key"), *columns, *parted)
     if quarters:
         rows = rows.where(quarters.condition(view.begins))
