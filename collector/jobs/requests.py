@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
 
-PIECE: Final = 40_000
+PIECE: Final = 60_000
 """How many requests one statement makes: a second or two, and a quarter of a gigabyte."""
 AT_ONCE: Final = 2
 """How many pieces are made side by side, since the store makes each on one core."""
@@ -155,12 +155,18 @@ class _Run:
         """How many pieces a run has; 0 where it is not known any more."""
         return int(self._client.query(_sql("requests_pieces"), parameters={"run": run}).result_rows[0][0])
 
-    def make(self, run: int, pieces: Iterable[int]) -> Iterator[int]:
+    def make(self, run: int, pieces: Sequence[int]) -> Iterator[int]:
         """Make the requests of these pieces anew, some side by side; how many those are of each."""
+        versions = []
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="requests") as pool:
-            yield from pool.map(partial(self._make, run), pieces)
+            for version, made in pool.map(partial(self._make, run), pieces):
+                versions.append(version)
+                yield made
+        if versions:  # of all of them at once, since each looks through whole days
+            self._do("requests_removed", run=run, first=min(pieces), last=max(pieces), version=min(versions))
 
-    def _make(self, run: int, piece: int) -> int:
+    def _make(self, run: int, piece: int) -> tuple[dt.datetime, int]:
+        """Make the requests of a piece anew: as of when, and how many they are."""
         asked = {"run": run, "piece": piece}
         found = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware")
         [(version, made, unnumbered)] = found.result_rows
@@ -171,8 +177,7 @@ class _Run:
         lost = f"(\n{_sql('requests_lost')})" if near else "no_evaluations"
         numbered = "numbered" if unnumbered else "stated"
         self._do("requests_build", **asked, lost=lost, numbered=numbered, version=version)
-        self._do("requests_removed", **asked, version=version)
-        return int(made)
+        return version, int(made)
 
     def _do(self, name: str, **values: Any) -> None:
         """Do what the file says; `lost` is not bound, but text that stands in it."""

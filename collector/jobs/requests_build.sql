@@ -36,34 +36,14 @@ numbered AS (
 ),
 -- the same where all say it: nothing has to be sorted
 stated AS (SELECT *, toUInt32(assumeNotNull(stated_attempt)) AS attempt FROM found),
-tried AS (
-  SELECT project, request_id, attempt, max(own_task) AS class, countIf(role = 'answer') AS answers,
-    argMinIf(tier, n.time, role = 'answer') AS first_tier,
-    -- one by one: a tuple of what the first call says takes several times as long
-    argMinIf(toString(strategy), n.time, role = 'answer') AS first_strategy,
-    argMinIf(toString(effort), n.time, role = 'answer') AS first_effort,
-    argMaxIf(toString(provider), n.time, role = 'answer') AS last_provider,
-    argMaxIf(toString(model), n.time, role = 'answer') AS last_model,
-    argMin(toString(environment), n.time) AS first_environment, argMin(toString(service_name), n.time) AS first_service,
-    argMin(ifNull(sampling_probability, 0), n.time) AS first_probability,
-    argMinIf(user_id, n.time, user_id != '') AS first_user, argMinIf(session_id, n.time, session_id != '') AS first_session,
-    min(n.time) AS began, max(n.time + toIntervalNanosecond(toInt64(duration_ns / 1e6 * 1e6))) AS ended,
-    CAST((attempt, first_tier, first_strategy, first_effort, last_provider, last_model, first_environment, first_service,
-      began, ended, count(), countIf(role = 'answer' AND billed), countIf(error_type != ''),
-      if(countIf(role = 'answer' AND billed AND input_tokens IS NULL) > 0, NULL, ifNull(sumIf(input_tokens, role = 'answer'), 0)),
-      if(countIf(role = 'answer' AND billed AND output_tokens IS NULL) > 0, NULL, ifNull(sumIf(output_tokens, role = 'answer'), 0)),
-      ifNull(sumIf(thinking_tokens, role = 'answer'), 0),
-      countIf(role = 'answer' AND billed AND thinking_tokens IS NULL)),
-      'Tuple(attempt UInt32, tier Nullable(UInt8), strategy String, effort String, provider String, model String,
-        environment String, service_name String, time DateTime64(9, \'UTC\'), end_time DateTime64(9, \'UTC\'), calls UInt32,
-        answer_calls UInt32, failed_calls UInt32, input_tokens Nullable(Int64), output_tokens Nullable(Int64),
-        known_thinking_tokens Int64, thinking_unknown_calls UInt32)') AS told,
-    groupArray(CAST((n.time, span_id, attempt, role = 'answer', role, tier, strategy, phase, effort, provider, model, billed_tier,
-      environment, service_name, cityHash64(toString(provider), toString(model), billed_tier), budget_tokens, input_tokens,
-      cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, thinking_tokens, thinking_source,
-      reported_cost_usd, billed, duration_ns, time_to_first_chunk_ms, time_to_first_answer_ms, error_type,
-      sampling_probability, merged_spans, thinking_above_output, cache_above_input, inserted,
-      reflection_ratio),
+gathered AS (
+  SELECT project, request_id, max(own_task) AS class,
+    arraySort(c -> (c.time, c.span_id), groupArray(CAST((n.time, span_id, attempt, role = 'answer', role, tier, strategy, phase,
+      effort, provider, model, billed_tier, environment, service_name,
+      cityHash64(toString(provider), toString(model), billed_tier), budget_tokens, input_tokens, cache_read_tokens,
+      cache_write_tokens, cache_write_1h_tokens, output_tokens, thinking_tokens, thinking_source, reported_cost_usd, billed,
+      duration_ns, time_to_first_chunk_ms, time_to_first_answer_ms, error_type, sampling_probability, merged_spans,
+      thinking_above_output, cache_above_input, inserted, reflection_ratio, user_id, session_id),
       'Tuple(time DateTime64(9, \'UTC\'), span_id String, attempt UInt32, answers UInt8, role String, tier Nullable(UInt8),
         strategy String, phase String, effort String, provider String, model String, service_tier String,
         environment String, service_name String, price_key UInt64, budget_tokens Nullable(Int64),
@@ -72,23 +52,55 @@ tried AS (
         thinking_source String, reported_cost_usd Nullable(Float64), billed UInt8, duration_ns UInt64,
         time_to_first_chunk_ms Nullable(Float64), time_to_first_answer_ms Nullable(Float64), error_type String,
         sampling_probability Nullable(Float64), merged_spans UInt32, thinking_above_output UInt8, cache_above_input UInt8,
-        inserted DateTime64(6, \'UTC\'), reflection_ratio Nullable(Float64))')) AS told_calls
+        inserted DateTime64(6, \'UTC\'), reflection_ratio Nullable(Float64), user_id String, session_id String)'))) AS calls
   FROM {numbered:Identifier} AS n
-  GROUP BY project, request_id, attempt
+  GROUP BY project, request_id
+),
+-- calls of each attempt together, in the order of their numbers, which is nearly always that of their begin
+apart AS (
+  SELECT project, request_id, class, calls,
+    arraySplit((c, before) -> c.attempt != before, own, arrayPushFront(arrayPopBack(own.attempt), 0)) AS parts
+  FROM (
+    SELECT *, if(arraySort(calls.attempt) = calls.attempt, calls,
+      arraySort((c, at) -> (c.attempt, at), calls, arrayEnumerate(calls))) AS own
+    FROM gathered
+  )
+),
+answered AS (
+  -- where nothing answered, all calls tell when it was and whose
+  SELECT *, arrayFilter(part -> arrayExists(c -> c.answers, part), parts) AS tries, if(empty(tries), parts, tries) AS telling
+  FROM apart
 ),
 whole AS (
-  SELECT project, request_id, if(max(class) = '', 'unknown', max(class)) AS task,
-    arraySort(t -> t.attempt, groupArrayIf(told, answers > 0)) AS attempts,
-    arraySort(c -> (c.time, c.span_id), groupArrayArray(told_calls)) AS calls,
-    if(countIf(answers > 0) > 0, minIf(began, answers > 0), min(began)) AS time,
-    if(countIf(answers > 0) > 0, maxIf(ended, answers > 0), max(ended)) AS end_time,
-    if(countIf(answers > 0) > 0, argMinIf(first_user, attempt, answers > 0 AND first_user != ''),
-      argMinIf(first_user, attempt, first_user != '')) AS user_id,
-    if(countIf(answers > 0) > 0, argMinIf(first_session, attempt, answers > 0 AND first_session != ''),
-      argMinIf(first_session, attempt, first_session != '')) AS session_id,
-    argMinIf(first_probability, began, answers > 0) AS sampling
-  FROM tried
-  GROUP BY project, request_id
+  SELECT project, request_id, if(class = '', 'unknown', class) AS task, calls,
+    arrayMap(x -> x[1], tries.attempt) AS numbers,
+    arrayMap((x, a) -> arrayFirst((one, answers) -> answers AND one IS NOT NULL, x, a), tries.tier, tries.answers) AS tiers,
+    arrayMap((x, a) -> arrayFirst((one, answers) -> answers, x, a), tries.strategy, tries.answers) AS strategies,
+    arrayMap((x, a) -> arrayFirst((one, answers) -> answers, x, a), tries.effort, tries.answers) AS efforts,
+    arrayMap((x, a) -> arrayLast((one, answers) -> answers, x, a), tries.provider, tries.answers) AS providers,
+    arrayMap((x, a) -> arrayLast((one, answers) -> answers, x, a), tries.model, tries.answers) AS models,
+    arrayMap(x -> x[1], tries.environment) AS environments, arrayMap(x -> x[1], tries.service_name) AS services,
+    arrayMap(x -> x[1], tries.time) AS begun,
+    arrayMap((t, d) -> arrayMax((one, lasted) -> one + toIntervalNanosecond(toInt64(lasted / 1e6 * 1e6)), t, d), telling.time,
+      telling.duration_ns) AS ends,
+    arrayMap(x -> length(x), tries.attempt) AS all_calls,
+    arrayMap((a, b) -> arrayCount((answers, bills) -> answers AND bills, a, b), tries.answers, tries.billed) AS answer_calls,
+    arrayMap(x -> arrayCount(one -> one != '', x), tries.error_type) AS failed_calls,
+    arrayMap((x, a, b) -> if(arrayExists((one, answers, bills) -> answers AND bills AND one IS NULL, x, a, b), NULL,
+        arraySum((one, answers) -> if(answers, ifNull(one, 0), 0), x, a)),
+      tries.input_tokens, tries.answers, tries.billed) AS input_tokens,
+    arrayMap((x, a, b) -> if(arrayExists((one, answers, bills) -> answers AND bills AND one IS NULL, x, a, b), NULL,
+        arraySum((one, answers) -> if(answers, ifNull(one, 0), 0), x, a)),
+      tries.output_tokens, tries.answers, tries.billed) AS output_tokens,
+    arrayMap((x, a) -> arraySum((one, answers) -> if(answers, ifNull(one, 0), 0), x, a),
+      tries.thinking_tokens, tries.answers) AS known_thinking_tokens,
+    arrayMap((x, a, b) -> arrayCount((one, answers, bills) -> answers AND bills AND one IS NULL, x, a, b),
+      tries.thinking_tokens, tries.answers, tries.billed) AS thinking_unknown_calls,
+    arrayMin(arrayMap(x -> x[1], telling.time)) AS time, arrayMax(ends) AS end_time,
+    arrayFirst(one -> one != '', arrayFlatten(telling.user_id)) AS user_id,
+    arrayFirst(one -> one != '', arrayFlatten(telling.session_id)) AS session_id,
+    ifNull(arrayMap(x -> x[1], tries.sampling_probability)[indexOf(begun, time)], 0) AS sampling
+  FROM answered
 ),
 said AS (
   SELECT project, request_id,
@@ -110,7 +122,7 @@ said AS (
   )
   GROUP BY project, request_id
 ),
-w.attempts AS tries, w.calls AS made, tries.attempt AS numbers,
+w.calls AS made,
 arrayMap(n -> arraySort(v -> v.time, arrayFilter(v -> v.attempt = n OR (v.attempt = 0 AND n = numbers[-1]), e.all_verdicts)), numbers) AS spoken,
 -- the newest per verifier and version, in time order
 arrayMap(mine -> arraySort(v -> v.time, arrayMap(k -> arrayLast(v -> (v.verifier, v.version) = k, mine),
@@ -126,12 +138,13 @@ arrayMap(mine -> arrayLast(l -> true, mine), given) AS labels,
 arrayMap(mine -> arrayLast(l -> l.sampling_probability IS NOT NULL, mine).sampling_probability, given) AS drawn
 SELECT w.project, w.request_id, w.task, w.time, w.end_time, made.time[1], made.time[-1], w.user_id, w.session_id,
   if(w.sampling > 0, 1 / w.sampling, 1), w.sampling > 0,
-  if(arrayExists(x -> x IS NULL, tries.input_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), tries.input_tokens))),
-  if(arrayExists(x -> x IS NULL, tries.output_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), tries.output_tokens))),
-  arraySum(tries.known_thinking_tokens), arraySum(tries.thinking_unknown_calls),
-  numbers, tries.tier, tries.strategy, tries.effort, tries.provider, tries.model, tries.environment, tries.service_name,
-  tries.time, tries.end_time, tries.calls, tries.answer_calls, tries.failed_calls, tries.input_tokens, tries.output_tokens,
-  tries.known_thinking_tokens, tries.thinking_unknown_calls, verdicts, decisive.verifier, decisive.version, decisive.score,
+  if(arrayExists(x -> x IS NULL, w.input_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), w.input_tokens))),
+  if(arrayExists(x -> x IS NULL, w.output_tokens), NULL, arraySum(arrayMap(x -> assumeNotNull(x), w.output_tokens))),
+  arraySum(w.known_thinking_tokens), arraySum(w.thinking_unknown_calls),
+  numbers, w.tiers, w.strategies, w.efforts, w.providers, w.models, w.environments, w.services, w.begun,
+  if(empty(numbers), [], w.ends), w.all_calls,
+  w.answer_calls, w.failed_calls, w.input_tokens, w.output_tokens, w.known_thinking_tokens, w.thinking_unknown_calls,
+  verdicts, decisive.verifier, decisive.version, decisive.score,
   decisive.threshold, decisive.passed, labels.correct, labels.source, labels.time, drawn,
   made.time, made.attempt, made.answers, made.role, made.tier, made.strategy, made.phase, made.effort, made.provider,
   made.model, made.service_tier, made.environment, made.service_name, made.price_key, made.budget_tokens,
@@ -141,5 +154,6 @@ SELECT w.project, w.request_id, w.task, w.time, w.end_time, made.time[1], made.t
   made.merged_spans, made.thinking_above_output, made.cache_above_input, made.inserted, made.reflection_ratio, {version:DateTime64(6)}
 FROM whole AS w
 LEFT JOIN said AS e ON e.project = w.project AND e.request_id = w.request_id
--- each row is a request of its own, so the store need not look for versions among them
-SETTINGS join_use_nulls = 0, optimize_on_insert = 0
+-- Each row is a request of its own, so the store need not look for versions among them. Groups in two levels would come out
+-- in 256 pieces, for each of which all expressions begin anew: that takes twice as long.
+SETTINGS join_use_nulls = 0, optimize_on_insert = 0, group_by_two_level_threshold = 0, group_by_two_level_threshold_bytes = 0

@@ -24,7 +24,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import Source
-from thinkmeter.schema.query.facts import PART, selected
+from thinkmeter.schema.query.facts import selected
 from thinkmeter.schema.query.filters import ATTRIBUTE, COLUMNS, Filters
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import (
@@ -143,6 +143,7 @@ def asked(
     *,
     facts: bool,
     quarters: Quarters | None = None,
+    more: Iterable[str] = (),
 ) -> tuple[str, dict[str, Any]]:
     """A query over `population`: the rows of a source that `filters` lets through, and the values for both.
 
@@ -157,13 +158,15 @@ def asked(
         sql: the query; it may begin with a WITH of its own.
         facts: read `request_facts` and not the views; attributes are in the views alone.
         quarters: of facts only requests that began in these.
+        more: columns of facts that none of their tables has: amounts by part.
     """
     names = tuple(by)
     view = _View.of(source, filters, [*names, *filters.where], FACTS if facts else WHOLE)
     key = [view.told_apart_by(name, timezone) for name in names] or [literal("")]
     words = set(re.findall(r"\w+", sql))
     columns = [column for column in view.table.columns if column.name in words]
-    rows = view.rows(func.tuple(*key).label("key"), *columns)
+    parted: list[Expression] = [literal_column(f"{view.table.name}.{name}").label(name) for name in more]
+    rows = view.rows(func.tuple(*key).label("key"), *columns, *parted)
     if quarters:
         rows = rows.where(quarters.condition(view.begins))
     text, values = _text(rows)
@@ -256,8 +259,6 @@ class _View:
             return func.toUnixTimestamp(func.toStartOfFifteenMinutes(self.begins))
         if name == "project":
             return self.table.c.project
-        if name == PART:  # of facts alone, and of none of their tables
-            return literal_column(f"{self.table.name}.{PART}")
         return self.column(name) if step_s(name) is None else stretch(self.time, name, timezone)
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final, Self
 from sqlalchemy import literal_column
 
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
-from thinkmeter.schema.query.cell_amounts import RATES, current, folded, kept, parted, valued
+from thinkmeter.schema.query.cell_amounts import RATES, current, each_part, folded, items, kept, summed_by_part, valued
 from thinkmeter.schema.query.coverage import DAY_S, QUARTER_S, Covered
-from thinkmeter.schema.query.facts import PART
+from thinkmeter.schema.query.facts import PARTS
 from thinkmeter.schema.query.filters import Filters
 from thinkmeter.schema.query.population import BUCKET, QUARTER, Quarters, asked, compiled_expression, step_s, stretch
 from thinkmeter.schema.tables import ROLLED, SPREAD
@@ -54,7 +54,7 @@ class Outline:
         text = re.sub(r"--.*", "", metric.sql)
         head, _, tail = text.partition("FROM population")
         grouped = tuple(re.findall(r"\w+", tail.rpartition("GROUP BY")[2]))
-        named = {re.split(r"\s+AS\s+|\s+", item)[-1]: item for item in _items(head.removeprefix("SELECT"))}
+        named = {re.split(r"\s+AS\s+|\s+", item)[-1]: item for item in items(head.removeprefix("SELECT"))}
         distinct = [name for name, item in named.items() if item.startswith("uniqExact(project, request_id)")]
         groups = tuple(name for name in named if name in grouped and name != "key")
         sums = tuple(name for name in named if name not in (*grouped, *distinct))
@@ -77,18 +77,6 @@ class Outline:
     def arrays(self) -> tuple[str, ...]:
         """What is an array in cells, with an element for each value of `spread`."""
         return (self.spread, *self.sums) if self.spread else ()
-
-
-def _items(text: str) -> list[str]:
-    """What stands between commas, of which those within parentheses count for nothing."""
-    found, depth = [""], 0
-    for letter in text:
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "," and not depth:
-            found.append("")
-        else:
-            found[-1] += letter
-    return [" ".join(item.split()) for item in found]
 
 
 def may_use_rollups(metric: Metric, filters: Filters, by: Iterable[str]) -> bool:
@@ -244,18 +232,34 @@ def building(
         window: in which all that it counts of their requests lies.
     """
     outline = Outline.of(metric)
-    names = (QUARTER, f"{BUCKET}{QUARTER_S}", "project", *PLACES, *([PART] if outline.amounts else []))
+    names = (QUARTER, f"{BUCKET}{QUARTER_S}", "project", *PLACES)
+    text, more = _by_part(metric) if outline.amounts else (metric.sql, [])
     sql, values = asked(
-        metric.source, Filters(*window, None), names, "UTC", metric.sql, facts=True, quarters=Quarters(begins)
+        metric.source, Filters(*window, None), names, "UTC", text, facts=True, quarters=Quarters(begins), more=more
     )
     stretch = "toDateTime(key.1, 'UTC') AS time, key.3 AS project, toDateTime(key.2, 'UTC') AS quarter"
     places = ", ".join(f"key.{position} AS {name}" for position, name in enumerate(PLACES, 4))
-    rows = f"SELECT {stretch}, {places}, {', '.join(outline.groups)}"
+    told = ", ".join((*outline.groups, *outline.sums, *([PARTS] if outline.amounts else [])))
+    rows = f"SELECT {stretch}, {places}, {told}\nFROM (\n{sql}\n)"
     if outline.amounts:
-        rows += f", key.{len(names)} AS part, {parted(outline.sums, outline.amounts)}"
-    else:
-        rows += f", {', '.join(outline.sums)}"
-    return _insert(metric, QUARTER_S, f"{rows}\nFROM (\n{sql}\n)"), values
+        rows = each_part(rows, ("time", *_COLUMNS, *outline.groups), outline.sums, outline.amounts)
+    return _insert(metric, QUARTER_S, rows), values
+
+
+def _by_part(metric: Metric) -> tuple[str, list[str]]:
+    """The metric's query with its amounts by part, and the columns that it needs for that.
+
+    Rows of the same parts are counted together, so that none has to stand once for each of them.
+    """
+    head, _, tail = re.sub(r"--.*", "", metric.sql).partition("FROM population")
+    amounts, said, more = Outline.of(metric).amounts, [], {PARTS}
+    for item in items(head.removeprefix("SELECT")):
+        text = item
+        if item.rpartition(" ")[2] in amounts:
+            text, columns = summed_by_part(item)
+            more |= columns
+        said.append(text)
+    return f"SELECT {PARTS}, {', '.join(said)}\nFROM population{tail.rstrip()}, {PARTS}", sorted(more)
 
 
 _COLUMNS: Final = ("project", "quarter", *PLACES)

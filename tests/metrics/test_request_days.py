@@ -100,6 +100,29 @@ def test_a_call_that_moves_to_another_day_leaves_nothing_behind(made: Client) ->
     assert facts(made, "r4")["time"].replace(tzinfo=dt.UTC) == START + dt.timedelta(days=3)
 
 
+def test_requests_that_come_to_begin_in_another_quarter_leave_nothing_behind_in_any_piece(
+    made: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "PIECE", 1)
+    names = [f"earlier{n}" for n in range(3)]
+    insert(made, "spans", [call(name, 3_600.0, 2) for name in names])
+    assert refresh_requests(made) == 3
+    insert(made, "spans", [call(name, 600.0) for name in names])
+    assert refresh_requests(made) == 3
+    for name in names:
+        assert facts(made, name)["time"].replace(tzinfo=dt.UTC) == START + dt.timedelta(seconds=600)
+
+
+def test_calls_of_attempts_that_overlap_stand_in_the_order_of_their_begin(made: Client) -> None:
+    insert(made, "spans", [call("overlap", at_s, n) for at_s, n in ((0.0, 2), (1.0, 1), (2.0, 2), (3.0, 1))])
+    assert refresh_requests(made) == 1
+    row = facts(made, "overlap")
+    assert row["calls.attempt"] == [2, 1, 2, 1]
+    assert row["attempts.attempt"] == [1, 2]
+    assert [begun.second - START.second for begun in row["attempts.time"]] == [1, 0]
+    assert row["attempts.calls"] == [2, 2]
+
+
 def test_a_label_of_a_span_is_found_far_from_its_call(made: Client) -> None:
     one = call("r5", 0.0)
     insert(made, "spans", [one])

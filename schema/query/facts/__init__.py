@@ -12,12 +12,12 @@ from thinkmeter.schema.store.statement import statement
 PRICES: Final = """(SELECT (books, begins, sizes, always, valid_from, valid_until, daily_from_s, daily_until_s,
   above_input_tokens, input, cache_read, cache_write, cache_write_1h, thinking, answer, numbers)
   FROM price_arrays) AS p"""
-PART: Final = "part"
-"""Where this column is asked for, rows stand once for each part of their amounts, which are then what that part has of
-them: `(0, 0)` what a provider reports, `(0, rate)` millions of tokens of a rate, `(rate, rate)` of both in products."""
+PARTS: Final = "parts"
+BY_PART: Final = "_by_part"
+"""Where `parts` is asked for, it has 0 and the rates of which there is something in a row's amounts, and of each amount
+NAME there is `NAME_by_part`, what each of these has of it: 0 what a provider reports, a rate millions of tokens."""
 _BUCKETS: Final[Mapping[str, Sequence[int]]] = {
     "usd": range(1, 7),
-    "other_usd": range(1, 7),
     "input_usd": (1,),
     "cache_usd": (2, 3, 4),
     "thinking_usd": (5,),
@@ -90,9 +90,10 @@ def columns(source: Source) -> frozenset[str]:
 
 @cache
 def selected(source: Source, names: frozenset[str]) -> str:
-    """A query for these columns of a source: `names` are some of `columns(source)`."""
+    """A query for these columns of a source: `names` are some of `columns(source)`, `parts` and amounts by these."""
     outer, amounts, element = _columns(source), _columns("amounts"), _ELEMENTS[source]
-    by_part = PART in names
+    told = {name: _told(outer, name, element) for name in sorted(names) if name.endswith(BY_PART)}
+    outer = Columns({**outer.expressions, **told})
     chosen = {name: outer.expressions[name] for name in outer.needed(names)}
     # what others are made of, of whole rows and without amounts, goes below, since each use of it is planned again
     made_of = [name for name in chosen if name not in names and _below(outer, name, element, amounts)]
@@ -100,15 +101,16 @@ def selected(source: Source, names: frozenset[str]) -> str:
     below = Columns({**amounts.expressions, **of_rows})
     for name in made_of:
         chosen = {user: re.sub(rf"(?<![.\w]){name}\b", f"r.{name}", text) for user, text in chosen.items()}
+    if PARTS in names:
+        chosen[PARTS] = f"{_part_of(source)}.{PARTS}"
     text = "\n".join(chosen.values())
     whole = set(re.findall(r"\br\.((?:calls\.|attempts\.)?\w+)", text))
     # what is taken apart; a row with nothing of it is still one for each element
     elements = _elements(element, text) or (["attempt"] if element else [])
-    apart = {name: name if name in amounts.expressions else f"{source}.{name}" for name in elements}
+    made = {*amounts.expressions, PARTS, *(f"{name}{BY_PART}" for name in _BUCKETS)}
+    apart = {name: name if name in made else f"{source}.{name}" for name in elements}
     wanted = {*whole, *apart.values()} | ({"attempts.attempt"} if source == "requests" else set())
-    rows = _by_part(below, wanted) if by_part else _rows(below, wanted)
-    if by_part:
-        chosen[PART] = f"r.{PART}"
+    rows = _by_part(below, wanted, _part_of(source)) if PARTS in names else _rows(below, wanted)
     lines = [
         "SELECT " + ",\n  ".join(f"{expression} AS {name}" for name, expression in chosen.items()),
         f"FROM ({rows}) AS r",
@@ -155,43 +157,50 @@ def _below(outer: Columns, name: str, element: str, amounts: Columns) -> bool:
     return not _elements(element, text) and not amounts.expressions.keys() & set(re.findall(r"\br\.(\w+)", text))
 
 
-def _by_part(amounts: Columns, wanted: Collection[str]) -> str:
-    """The same rows, once for each part of their amounts; `f.held` is what each call has of it."""
-    told = sorted(set(wanted) & _BUCKETS.keys())
-    said = [f"f.`{name}` AS `{name}`" for name in sorted(set(wanted) - set(told))]
-    buckets = sorted({bucket for name in told for bucket in _BUCKETS[name]})
-    of_calls = ("rate_numbers", "buckets", "calls.reported_cost_usd")
-    going = ", ".join(f"f.`{name}` AS `{name}`" for name in sorted({*wanted, *of_calls}))
-    held, squares = [f"{_HELD.format(place=2)} AS held"], "other_usd" in told
-    if squares:
-        held.append(f"{_HELD.format(place=1)} AS other_held")
-    lines = [
-        "SELECT " + ",\n  ".join([*said, f"f.{PART} AS {PART}", *(_share(name) for name in told)]),
-        f"FROM (SELECT {going}, {PART}, {', '.join(held)}",
-        f"FROM (SELECT {going}, {_IDS.format(buckets=buckets)} AS ids",
-        f"FROM ({_rows(amounts, {*wanted, *of_calls})}) AS f) AS f",
-        f"ARRAY JOIN {_PAIRS if squares else _SINGLE} AS {PART}) AS f",
+def _part_of(source: Source) -> str:
+    """What has parts of its own: a call, or the whole request, whose attempts are of different calls."""
+    return "call" if source == "calls" else "r"
+
+
+def _told(outer: Columns, name: str, element: str) -> str:
+    """An amount of a source by part: its expression, of what each part has of the amounts of calls."""
+    text = outer.expressions[name.removesuffix(BY_PART)]
+    of = "call" if element == "call" else "r"
+    used = sorted(set(re.findall(rf"\b{of}\.(\w+)", text)) & _BUCKETS.keys())
+    text = re.sub(rf"\b{of}\.({'|'.join(used)})\b(?!\.)", r"\1", text)
+    return f"arrayMap(({', '.join(used)}) -> ifNull({text}, 0), {', '.join(f'{of}.{one}{BY_PART}' for one in used)})"
+
+
+def _by_part(amounts: Columns, wanted: Collection[str], of: str) -> str:
+    """Rows with parts, of the whole request or of each call, and amounts of calls by these."""
+    told = sorted(name for name in wanted if name.endswith(BY_PART))
+    plain = set(wanted) - {*told, PARTS}
+    bases = [name.removesuffix(BY_PART) for name in told]
+    buckets = sorted({bucket for name in bases for bucket in _BUCKETS[name]})
+    of_calls = {*bases, "rate_numbers", "buckets", "calls.reported_cost_usd"}
+    going = ",\n  ".join(f"f.`{name}` AS `{name}`" for name in sorted(plain | of_calls))
+    parts, share = (_PARTS_OF_CALLS, _SHARE_OF_CALLS) if of == "call" else (_PARTS, _SHARE)
+    said = [f"f.`{name}` AS `{name}`" for name in [*sorted(plain), PARTS]]
+    said += [
+        share.format(name=name, buckets=", ".join(map(str, _BUCKETS[name]))) + f" AS {name}{BY_PART}" for name in bases
     ]
-    return "\n".join(lines)
-
-
-_HELD: Final = """arrayMap((number, n) ->
-  if(bitAnd(part.{place}, bitNot(toUInt64(7))) = number, n[bitAnd(part.{place}, 7)], 0), f.rate_numbers, f.buckets)"""
-_IDS: Final = """arraySort(arrayDistinct(arrayPushFront(arrayFlatten(arrayMap((number, n) -> arrayMap(b -> number + b,
-  arrayFilter(b -> n[b] != 0, {buckets})), f.rate_numbers, f.buckets)), toUInt64(0))))"""
-_SINGLE: Final = "arrayMap(id -> (toUInt64(0), id), f.ids)"
-_PAIRS: Final = """arrayFlatten(arrayMap((last, at) -> arrayMap(first -> (first, last), arraySlice(f.ids, 1, at)),
-  f.ids, arrayEnumerate(f.ids)))"""
-
-
-def _share(name: str) -> str:
-    """What a part has of an amount of each call, which stays unknown where it is."""
-    of, held = (1, "other_held") if name == "other_usd" else (2, "held")
-    buckets = ", ".join(map(str, _BUCKETS[name]))
     return (
-        f"arrayMap((x, own, share) -> multiIf(isNaN(x), x, f.part.{of} = 0, if(own IS NULL, 0, x), "
-        f"bitAnd(f.part.{of}, 7) IN ({buckets}), share, 0), f.{name}, f.`calls.reported_cost_usd`, f.{held}) AS {name}"
+        "SELECT " + ",\n  ".join(said) + f"\nFROM (SELECT {going}, {parts.format(buckets=buckets)} AS {PARTS}\n"
+        f"FROM ({_rows(amounts, plain | of_calls)}) AS f) AS f"
     )
+
+
+_PARTS: Final = """arraySort(arrayDistinct(arrayPushFront(arrayFlatten(arrayMap((number, n) -> arrayMap(b -> number + b,
+  arrayFilter(b -> n[b] != 0, {buckets})), f.rate_numbers, f.buckets)), toUInt64(0))))"""
+_PARTS_OF_CALLS: Final = """arrayMap((number, n) -> arrayPushFront(arrayMap(b -> number + b,
+  arrayFilter(b -> n[b] != 0, {buckets})), toUInt64(0)), f.rate_numbers, f.buckets)"""
+# What is not known stays so.
+_OF_CALL: Final = """multiIf(isNaN(x), x, part = 0, if(own IS NULL, 0, x),
+  bitAnd(part, 7) IN ({buckets}) AND bitAnd(part, bitNot(toUInt64(7))) = number, n[bitAnd(part, 7)], 0)"""
+_SHARE: Final = f"""arrayMap(part -> arrayMap((x, own, number, n) -> {_OF_CALL},
+  f.{{name}}, f.`calls.reported_cost_usd`, f.rate_numbers, f.buckets), f.parts)"""
+_SHARE_OF_CALLS: Final = f"""arrayMap((x, own, number, n, parts) -> arrayMap(part -> {_OF_CALL}, parts),
+  f.{{name}}, f.`calls.reported_cost_usd`, f.rate_numbers, f.buckets, f.parts)"""
 
 
 def _elements(element: str, text: str) -> list[str]:

@@ -43,8 +43,6 @@ SELECT
     usd, input_usd, cache_usd, answer_usd) AS unsplit_usd,
   arrayMap((b, own, x, i, o) -> b AND own IS NULL AND isNaN(x) AND i IS NOT NULL AND o IS NOT NULL,
     f.calls.billed, f.calls.reported_cost_usd, list_usd, f.calls.input_tokens, f.calls.output_tokens) AS unpriced,
-  -- what squares are made with: see `shares`
-  arrayMap(x -> x, usd) AS other_usd,
   -- what amounts are linear in, of one call in the order of the buckets of a rate, in millions; none where another amount holds
   arrayMap(r -> p.16[r], rates) AS rate_numbers,
   arrayMap((own, i, cr, cw, cl, t, o) -> if(own IS NULL, arrayMap(n -> n / 1e6, [

@@ -73,9 +73,8 @@ SELECT
     r.attempts.tier, r.attempts.correct)) AS right_tiers,
   if(empty(right_tiers), NULL, arrayMin(right_tiers)) AS lowest_right_tier,
   arraySum((a, x) -> if(a AND NOT isNaN(x), x, 0), r.calls.answers, r.usd) AS request_cost_usd,
-  cost_usd * arraySum((n, a, x) -> if(n = one.attempt AND a AND NOT isNaN(x), x, 0),
-    r.calls.attempt, r.calls.answers, r.other_usd) AS cost_usd_squared,
-  request_cost_usd * arraySum((a, x) -> if(a AND NOT isNaN(x), x, 0), r.calls.answers, r.other_usd) AS request_cost_usd_squared,
+  cost_usd * cost_usd AS cost_usd_squared,
+  request_cost_usd * request_cost_usd AS request_cost_usd_squared,
   arrayCount((a, b, x) -> a AND b AND isNaN(x), r.calls.answers, r.calls.billed, r.usd) AS request_cost_unknown_calls,
   r.output_tokens AS request_output_tokens,
   -- of the labelled attempts the first that did not think, and the last that did; 0: there is none
