@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import clickhouse_connect
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
@@ -17,6 +18,10 @@ from thinkmeter.schema.store.failure import reason
 # Every failed try is logged there, beside the error that tells the caller, who says it once.
 for _library in ("clickhouse_connect.driver._backend.http_sync", "urllib3.connectionpool"):
     logging.getLogger(_library).setLevel(logging.ERROR)
+
+# An insert looks whether it was given a frame of pandas, and loads pandas with pyarrow for that: 70 MB of memory. There
+# is none, as where it is not installed.
+options.pd = options.pd_time_test = None
 
 ADDRESS_FILE = "store.json"
 """In the data directory: where the running embedded store listens, mode 0600 since it holds the password."""
