@@ -45,7 +45,7 @@ def effective_size(counts: Floats, weights: Floats) -> float:
 
 
 def _dot(one: Floats, other: Floats) -> float:
-    """Sum of products. `@` hands more than ten thousand to threads, which wait for a core while the store has them."""
+    """Sum of products. `@` hands many to threads of its own, which keep cores busy that the store wants."""
     return float((one * other).sum())
 
 
@@ -143,7 +143,7 @@ def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Genera
             found = [column[kind].sum(axis=1) for column in columns]
         else:
             drawn = rng.multinomial(size, counts / size, size=draws)
-            found = list((drawn.astype(float) @ each).T)
+            found = list(np.einsum("ij,jk->ki", drawn.astype(float), each))  # not `@`: see `_dot`
         for whole, part in zip(sums, found, strict=True):
             whole[start : start + draws] = part
     return sums
@@ -207,6 +207,9 @@ def _alike(values: Floats, counts: Floats, weights: Floats) -> tuple[Floats, Flo
     mean = weighted_mean(values, counts, weights)
     spread = np.sqrt(weighted_mean((values - mean) ** 2, counts, weights))
     grade = np.floor((values - mean) / (_WIDTH * spread)) if spread > 0 else np.zeros(len(values))
-    kinds, place = np.unique(np.stack([grade, weights]), axis=1, return_inverse=True)
-    sizes = np.bincount(place, counts, kinds.shape[1])
-    return np.bincount(place, counts * values, kinds.shape[1]) / sizes, sizes.astype(np.int64), kinds[1]
+    # one number for each grade and weight: pairs take ten times as long to be sorted
+    different, weight = np.unique(weights, return_inverse=True)
+    kinds, place = np.unique(grade * len(different) + weight, return_inverse=True)
+    sizes = np.bincount(place, counts)
+    drawn = different[np.mod(kinds, len(different)).astype(np.int64)]
+    return np.bincount(place, counts * values) / sizes, sizes.astype(np.int64), drawn

@@ -2,9 +2,7 @@
 
 import dataclasses
 import datetime as dt
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -50,8 +48,6 @@ from thinkmeter.schema.tables import CALLS, FACT_REQUESTS, REQUESTS
 
 COUNTED: Final = "(SELECT key, count() AS requests FROM population GROUP BY key)"
 """Of `runaways`, what rollups count."""
-MANY_CELLS: Final = 10_000
-"""From so many on estimates are worth threads: most of their time goes into draws, which share no lock."""
 
 Order = Literal["time", "thinking_tokens", "cost_usd"]
 
@@ -268,19 +264,13 @@ class Reader:
         bases = {}
         if metric.against:
             bases = {_beside(key, metric): cells for key, cells in groups if key[metric.keys[0]] == metric.against}
-
-        def row(group: tuple[dict[str, Any], Cells]) -> ReportRow:
-            key, cells = group
+        for key, cells in groups:
             tasks = set(cells["task"])
             policy = settings.policies[tasks.pop() if len(tasks) == 1 else DEFAULT]
-            told = metric.estimate(cells, policy, bases.get(_beside(key, metric)))
-            return ReportRow(key, told.value, told.low, told.high, told.n, told.state, told.detail)
-
-        if len(groups) < 2 or sum(len(cells) for _, cells in groups) < MANY_CELLS:
-            yield from map(row, groups)
-        else:
-            with ThreadPoolExecutor(os.cpu_count()) as workers:
-                yield from workers.map(row, groups)
+            estimate = metric.estimate(cells, policy, bases.get(_beside(key, metric)))
+            yield ReportRow(
+                key, estimate.value, estimate.low, estimate.high, estimate.n, estimate.state, estimate.detail
+            )
 
     def _groups(
         self,
