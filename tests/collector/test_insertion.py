@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,15 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.collector.inserting import CALL, big, body, counted, cut_inside, wrong_wire_type
+from tests.collector.inserting import emptied as emptied
+from tests.collector.inserting import installed as installed
+from tests.collector.inserting import module_client as module_client
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
 from thinkmeter.collector.insertion import PIECE_BYTES, SMALL_SEGMENT_BYTES, Insertion, RequestBody
 from thinkmeter.collector.installation import install
 from thinkmeter.collector.otlp_files import read_requests
-from thinkmeter.collector.pipeline import insertion_past_views
 from thinkmeter.collector.quarantine import Quarantine
-from thinkmeter.collector.record import Contents, marker, new_segment_id, read_whole
-from thinkmeter.collector.record import record as spool_record
 from thinkmeter.collector.replay import Replay
 from thinkmeter.collector.segment import Signal, delimited, frame
 from thinkmeter.collector.telemetry import Telemetry
@@ -28,62 +28,6 @@ from thinkmeter.schema.errors import PermanentError, RetryableError
 from thinkmeter.schema.store.client import StoreAddress, connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
 from thinkmeter.schema.store.migrate import migrate
-
-CALL = {
-    a.OPERATION_NAME: "chat",
-    a.PROVIDER_NAME: "openai",
-    a.REQUEST_MODEL: "m",
-    a.INPUT_TOKENS: 10,
-    a.OUTPUT_TOKENS: 5,
-}
-
-
-def body(count: int, padding: int = 0, first: int = 1) -> bytes:
-    told: dict[str, Any] = {**CALL, "padding": "x" * padding}
-    return traces([span_of(told, number) for number in range(first, first + count)])
-
-
-def big(count: int = 60) -> bytes:
-    """A request that the store decodes itself."""
-    made = body(count, padding=SMALL_SEGMENT_BYTES // count)
-    assert len(made) > SMALL_SEGMENT_BYTES
-    return made
-
-
-def on_disk(folder: Path, frames: Sequence[bytes], signal: Signal = Signal.TRACES) -> Contents:
-    """The frames as the spool has them."""
-    segment_id = new_segment_id(signal)
-    path = folder / f"{segment_id}.segment"
-    path.write_bytes(b"".join(spool_record(marker(segment_id), frame, 1) for frame in frames))
-    contents = read_whole(path, path.stat().st_size, marker(segment_id))
-    assert contents is not None
-    return contents
-
-
-def counted(client: Client, table: str = "spans") -> int:
-    return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])
-
-
-@pytest.fixture(scope="module")
-def module_client(store: EmbeddedStore) -> Iterator[Client]:
-    address = store.address.with_database("test_insertion")
-    migrate(address)
-    with connect(address) as connected:
-        yield connected
-        connected.command("DROP DATABASE test_insertion")
-
-
-@pytest.fixture(scope="module")
-def installed(module_client: Client) -> Insertion:
-    return install(module_client, embedded=True)
-
-
-@pytest.fixture
-def emptied(module_client: Client) -> Client:
-    """The module's client, over tables without rows and without a memory of earlier tokens."""
-    for table in ("spans", "log_records", "verdicts", "labels"):
-        module_client.command(f"TRUNCATE TABLE {table}")
-    return module_client
 
 
 @given(st.lists(st.sampled_from([1, 100, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES + 1]), max_size=6))
@@ -144,121 +88,6 @@ def test_large_segments_with_and_without_verdicts_go_in_whole(emptied: Client, i
         assert (counted(emptied), counted(emptied, "verdicts")) == (121, 1)
 
 
-TABLES_HASHED = {
-    Signal.TRACES: ("spans", "verdicts", "labels"),
-    Signal.LOGS: ("log_records", "verdicts", "labels"),
-}
-
-
-def rows_of(client: Client, signal: Signal) -> list[Sequence[Any]]:
-    """How many rows each table has, and a sum over all that is in them but for when they came."""
-    return [
-        client.query(
-            f"SELECT count(), sum(cityHash64(*)) FROM (SELECT * EXCEPT '^inserted$' FROM {table})"
-        ).result_rows[0]
-        for table in TABLES_HASHED[signal]
-    ]
-
-
-@pytest.mark.parametrize("evaluations", [False, True], ids=["calls", "evaluations"])
-@pytest.mark.parametrize("signal", Signal)
-def test_the_store_reads_from_the_file_of_a_segment_what_it_would_be_sent(
-    emptied: Client, installed: Insertion, tmp_path: Path, signal: Signal, evaluations: bool
-) -> None:
-    verdict = {a.EVALUATION_NAME: "orm", a.EVALUATION_SCORE_VALUE: 0.4, a.VERDICT_THRESHOLD: 0.7}
-    frames = []
-    for number in range(0, 600, 30):
-        if signal is Signal.TRACES:
-            events = [(a.EVALUATION_EVENT, verdict)] if evaluations else []
-            told = [
-                span_of({**CALL, a.REQUEST_ID: f"r{n}", "padding": "x" * 20_000}, n + 1, events=events)
-                for n in range(number, number + 30)
-            ]
-            frames.append(frame(traces(told), f"project {number % 4}", RECEIVED + number))
-        else:
-            event = a.EVALUATION_EVENT if evaluations else "app.event"
-            records = [
-                record({**verdict, a.REQUEST_ID: f"r{n}", "padding": "x" * 20_000}, event=event)
-                for n in range(number, number + 30)
-            ]
-            frames.append(frame(logs(records), f"project {number % 4}", RECEIVED + number))
-    contents = on_disk(tmp_path, frames, signal)
-    found = []
-    for way, sent in (("file", contents.frames), ("sent", frames)):
-        for _ in range(2):  # under one token, once
-            installed.insert_segment(emptied, signal, sent, f"{way} {signal} {evaluations}")
-        found.append(rows_of(emptied, signal))
-        for table in TABLES_HASHED[signal]:
-            emptied.command(f"TRUNCATE TABLE {table}")
-    assert found[0] == found[1]
-    assert found[0][0][0] == 600
-    assert found[0][1][0] == (600 if evaluations else 0)
-
-
-def test_a_token_that_was_sent_holds_for_the_file_and_the_other_way_round(
-    emptied: Client, installed: Insertion, tmp_path: Path
-) -> None:
-    frames = [frame(big(), "default", RECEIVED)]
-    contents = on_disk(tmp_path, frames)
-    for ways in ([frames, contents.frames], [contents.frames, frames]):
-        for sent in ways:
-            installed.insert_segment(emptied, Signal.TRACES, sent, f"token {len(ways[0])} {ways[0] is frames}")
-        assert counted(emptied) == 60
-        emptied.command("TRUNCATE TABLE spans")
-
-
-@pytest.mark.parametrize("name", ["a b 'c' \"d\" ü \\ $x", "all*", "{one,two}", "who?", "a :: b"])
-def test_a_segment_comes_in_whatever_its_folder_is_called(
-    emptied: Client, installed: Insertion, tmp_path: Path, name: str
-) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    contents = on_disk(folder, [frame(big(), "default", RECEIVED)])
-    installed.insert_segment(emptied, Signal.TRACES, contents.frames, name)
-    assert counted(emptied) == 60
-
-
-def test_a_folder_that_is_named_from_here_is_found(
-    emptied: Client, installed: Insertion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    contents = on_disk(Path("."), [frame(big(), "default", RECEIVED)])
-    installed.insert_segment(emptied, Signal.TRACES, contents.frames, "relative")
-    assert counted(emptied) == 60
-
-
-def test_a_file_that_nobody_can_decode_is_refused_for_good(
-    emptied: Client, installed: Insertion, tmp_path: Path
-) -> None:
-    for broken in (cut_inside(), wrong_wire_type()):
-        contents = on_disk(tmp_path, [frame(body(2), "default", RECEIVED), frame(broken, "default", RECEIVED)])
-        with pytest.raises(PermanentError, match="does not take a segment"):
-            installed.insert_natively(emptied, Signal.TRACES, contents.frames, "broken")
-    assert counted(emptied) == 0
-
-
-def test_a_file_that_the_store_cannot_open_is_tried_again(
-    emptied: Client, installed: Insertion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    contents = on_disk(tmp_path, [frame(big(), "default", RECEIVED)])
-    (path,) = tmp_path.iterdir()
-    statement = insertion_past_views
-
-    def after_it_is_gone(*told: Any) -> str:
-        path.unlink()
-        return statement(*told)
-
-    monkeypatch.setattr("thinkmeter.collector.insertion.insertion_past_views", after_it_is_gone)
-    with pytest.raises(RetryableError, match="does not take a segment"):
-        installed.insert_natively(emptied, Signal.TRACES, contents.frames, "gone")
-
-
-def test_a_frame_and_a_stretch_of_a_file_are_sent(emptied: Client, installed: Insertion, tmp_path: Path) -> None:
-    contents = on_disk(tmp_path, [frame(body(2, first=first), "default", RECEIVED) for first in (1, 3, 5)])
-    installed.insert_natively(emptied, Signal.TRACES, contents.frames[1:], "stretch")
-    assert counted(emptied) == 4
-
-
 def test_what_was_in_quarantine_comes_back_as_whose_it_was(
     emptied: Client, installed: Insertion, tmp_path: Path
 ) -> None:
@@ -289,21 +118,6 @@ def test_spans_of_many_months_are_one_insert(emptied: Client, installed: Inserti
 
 
 # --- failures -------------------------------------------------------------------------------------
-
-
-def cut_inside() -> bytes:
-    """A request whose outermost length is right and whose inside ends early."""
-    made = bytearray(traces([span_of(CALL)], resource={"service.name": "shop"}))
-    end = made.index(b"shop") - 1
-    made[end] += 100
-    return bytes(made)
-
-
-def wrong_wire_type() -> bytes:
-    """A request whose `kind` (field 6) has the wire type of a string, which Python reads past as an unknown field."""
-    made = traces([span_of({}, number=9)])
-    assert made.count(b"\x30\x03") == 1
-    return made.replace(b"\x30\x03", b"\x32\x00")
 
 
 def test_bytes_that_nobody_can_decode_are_refused_for_good(emptied: Client, installed: Insertion) -> None:
