@@ -1,10 +1,10 @@
 """The file format of the spool: records that check themselves, so that any prefix of a file can be trusted.
 
-    record: HEADER, frame
+    record: PREFIX, HEADER, frame
     frame:  tag of its body, length of its body, body
 
-To the store the same bytes are protobuf messages, each behind its length, so that it can read a file by itself: the
-header is a message with one field, which its schema does not have, and the tag is the last byte of that field.
+To the store the same bytes are protobuf messages, each behind its length, so that it can read a file by itself: before
+a body stands a message with one field, which its schema does not have, and the tag is the last byte of that field.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ from isal import isal_zlib
 
 from thinkmeter.collector.segment import Signal
 
-HEADER = struct.Struct("<4s8sIII")
-"""PREFIX, marker of the file, bytes of the frame, items in it, CRC-32 of the two numbers and the frame."""
 PREFIX = bytes((24, 0xDA, 0x3E, 21))
-"""A message of 24 bytes with the field 1003, whose 21 bytes are the rest of the header and the frame's tag."""
-MARKED = struct.Struct("<8sIII")
-"""A header from its marker on; all of it in files of versions whose records had no prefix."""
+"""What a record begins with, but not in files of versions whose store did not read them: a message of 24 bytes with the
+field 1003, whose 21 bytes are the header and the frame's tag."""
+HEADER = struct.Struct("<8sIII")
+"""Marker of the file, bytes of the frame, items in it, CRC-32 of the two numbers and the frame."""
+HEADER_BYTES = len(PREFIX) + HEADER.size
 NUMBERS = struct.Struct("<II")
 BUFFER_BYTES = 256 * 1024
 
@@ -143,7 +143,7 @@ def marker(segment_id: str) -> bytes:
 
 def record(file_marker: bytes, frame: bytes, items: int) -> bytes:
     """One frame as a record."""
-    return HEADER.pack(PREFIX, file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
+    return PREFIX + HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)) + frame
 
 
 def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
@@ -158,11 +158,11 @@ def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
     offset = 0
     with BufferedReader(FileIO(path), BUFFER_BYTES) as file:
         while offset < size:
-            data = file.read(HEADER.size)
-            if len(data) < HEADER.size or not data.startswith(PREFIX + file_marker):
+            data = file.read(HEADER_BYTES)
+            if len(data) < HEADER_BYTES or not data.startswith(PREFIX + file_marker):
                 return None
-            _, _, length, count, checksum = HEADER.unpack(data)
-            start, offset = offset + HEADER.size, offset + HEADER.size + length
+            _, length, count, checksum = HEADER.unpack_from(data, len(PREFIX))
+            start, offset = offset + HEADER_BYTES, offset + HEADER_BYTES + length
             if offset > size:
                 return None
             if len(buffer) < length:
@@ -195,16 +195,16 @@ def read_records(data: bytes, file_marker: bytes) -> Contents:
             damaged.append(data[expected:position])
         frames.append(whole[0])
         items.append(whole[1])
-        expected = position + MARKED.size + len(whole[0])
+        expected = position + HEADER.size + len(whole[0])
         position = data.find(file_marker, expected)
     return Contents(frames, items, damaged)
 
 
 def _read_one(data: bytes, position: int) -> tuple[bytes, int] | None:
-    if position + MARKED.size > len(data):
+    if position + HEADER.size > len(data):
         return None
-    _, length, items, checksum = MARKED.unpack_from(data, position)
-    frame = data[position + MARKED.size : position + MARKED.size + length]
+    _, length, items, checksum = HEADER.unpack_from(data, position)
+    frame = data[position + HEADER.size : position + HEADER.size + length]
     if len(frame) != length or checksum != _checksum(frame, length, items):
         return None
     return frame, items

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
 
-from thinkmeter.collector.record import HEADER, Contents, marker, new_segment_id, read_records, read_whole, record
+from thinkmeter.collector.record import HEADER_BYTES, Contents, marker, new_segment_id, read_records, read_whole, record
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
@@ -63,7 +63,7 @@ class Append:
     @property
     def size(self) -> int:
         """Bytes that it takes in a file."""
-        return HEADER.size + len(self.frame)
+        return HEADER_BYTES + len(self.frame)
 
 
 @dataclasses.dataclass(slots=True)

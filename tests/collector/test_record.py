@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinkmeter.collector.record import (
-    HEADER,
+    HEADER_BYTES,
     PREFIX,
     file_of,
     marker,
@@ -35,7 +35,7 @@ def test_any_cut_of_a_file_yields_exactly_the_frames_before_it(
 ) -> None:
     whole = written(records)
     cut = data.draw(st.integers(0, len(whole)))
-    ends = [sum(HEADER.size + len(frame) for frame, _ in records[:count]) for count in range(len(records) + 1)]
+    ends = [sum(HEADER_BYTES + len(frame) for frame, _ in records[:count]) for count in range(len(records) + 1)]
     kept = max(count for count, end in enumerate(ends) if end <= cut)
     read = read_records(whole[:cut], MARKER)
     assert list(zip(read.frames, read.items, strict=True)) == records[:kept]
@@ -47,11 +47,11 @@ def test_a_changed_byte_costs_one_frame_which_is_kept_apart_and_none_before_the_
     records: list[tuple[bytes, int]], data: st.DataObject
 ) -> None:
     whole = bytearray(written(records))
-    last = HEADER.size + len(records[-1][0])
+    last = HEADER_BYTES + len(records[-1][0])
     place = data.draw(st.integers(0, len(whole) - last - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
     read = read_records(bytes(whole), MARKER)
-    starts = [sum(HEADER.size + len(frame) for frame, _ in records[:count]) for count in range(len(records))]
+    starts = [sum(HEADER_BYTES + len(frame) for frame, _ in records[:count]) for count in range(len(records))]
     costs = int(not any(start <= place < start + len(PREFIX) for start in starts))
     assert len(read.frames) == len(records) - costs
     assert [frame for frame, _ in records if frame not in read.frames][1:] == []
@@ -123,7 +123,7 @@ def test_a_file_with_a_changed_byte_is_not_whole(
 def test_frames_of_a_file_that_goes_on_behind_them_are_not_all_that_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "longer"
     path.write_bytes(written([(b"one", 1), (b"two", 1)]))
-    read = read_whole(path, HEADER.size + 3, MARKER)
+    read = read_whole(path, HEADER_BYTES + 3, MARKER)
     assert read is not None
     assert list(read.frames) == [b"one"]
     assert file_of(read.frames) is None
