@@ -25,25 +25,51 @@ ODD_VALUES: Final[Mapping[str, Any]] = {
     "odd.bytes": b"\x00\xff",
     "odd.none": None,
     "odd.list": ["a/b", "c"],
-    "odd.mixed": [1, 2.5, False, b"x", None, [3, [4]]],
+    "odd.mixed": [1, 2.5, False, b"x", None],
     "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "hello"}]}]',
     "gen_ai.output.messages": '[{"parts": [{"type": "reasoning", "content": "hm"}]}]',
     "ai.response.reasoning": "hm",
     "output.value": '{"content": [{"thinking": "hm", "type": "thinking"}]}',
+}
+DEEP_VALUES: Final[Mapping[str, Any]] = {
+    "odd.nested": [1, [3, [4]]],
+    "odd.maps": [{"a": 1}],
     "odd.map": {"list": [1, "two"], "map": {"deep": 1}},
 }
 
 
-def sample(signal: Signal) -> list[bytes]:
-    """Frames of two requests of two projects."""
-    body = _traces() if signal is Signal.TRACES else _logs()
+def sample(signal: Signal, flat: bool = False) -> list[bytes]:
+    """Frames of two requests of two projects, perhaps flat ones."""
+    odd = ODD_VALUES if flat else {**ODD_VALUES, **DEEP_VALUES}
+    body = _traces(odd) if signal is Signal.TRACES else _logs(odd)
     return [frame(body, project, RECEIVED) for project in (PROJECT, PROJECT + " 2")]
 
 
-def difference(client: Client, signal: Signal, tables: Mapping[str, str], privacy: Privacy = NOTHING_KEPT) -> str:
+def deep_sample() -> tuple[bytes, set[str]]:
+    """A frame of spans that hold something deep in one place each, and one that does not; the names of the former."""
+    request = ExportTraceServiceRequest()
+    named = set()
+    for place in ("", "resource", "span", "event"):
+        for key, value in DEEP_VALUES.items() if place else [("flat", None)]:
+            resource_spans = request.resource_spans.add()
+            span = resource_spans.scope_spans.add().spans.add()
+            span.name = f"{place} {key}"
+            event = span.events.add()
+            places = {"resource": resource_spans.resource.attributes, "span": span.attributes}
+            for other in ("resource", "span", "event"):
+                told = {**ODD_VALUES, key: value} if other == place else ODD_VALUES
+                _fill(places.get(other, event.attributes), told)
+            if place:
+                named.add(span.name)
+    return frame(request.SerializeToString(), PROJECT, RECEIVED), named
+
+
+def difference(
+    client: Client, signal: Signal, tables: Mapping[str, str], privacy: Privacy = NOTHING_KEPT, flat: bool = False
+) -> str:
     """Where the rows of some tables are not the ones that the reference decoder makes of the sample; '' if alike."""
     expected: dict[str, list[Row]] = {table: [] for table in tables}
-    for part in sample(signal):
+    for part in sample(signal, flat):
         made = decode(signal, *body_of(part), privacy)
         for table in tables:
             expected[table] += made[table]
@@ -87,10 +113,10 @@ def _first_of_each(of: str) -> str:
     return f"mapFromArrays({keys}, arrayMap(key -> {of}[key], {keys}))"
 
 
-def _traces() -> bytes:
+def _traces(odd: Mapping[str, Any]) -> bytes:
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
-    _fill(resource_spans.resource.attributes, {a.SERVICE_NAME: "canary", a.ENVIRONMENT: "test", **ODD_VALUES})
+    _fill(resource_spans.resource.attributes, {a.SERVICE_NAME: "canary", a.ENVIRONMENT: "test", **odd})
     # every dialect twice, the second time without a count above 0, beside thinking that is shown
     told = [(dialect, least) for least in (1, 0) for dialect in (*DIALECTS, UNCLAIMED)]
     for number, (dialect, least) in enumerate(told, 1):
@@ -115,7 +141,7 @@ def _traces() -> bytes:
         }
         said |= {mark: "chat" for mark in dialect.marks if mark not in said}
         said |= {"llm.invocation_parameters": '{"reasoning": {"effort": "high"}, "thinking": {"budget_tokens": 1024}}'}
-        _fill(span.attributes, {**said, "server.address": "api.x.ai", "gen_ai.system": "openai", **ODD_VALUES})
+        _fill(span.attributes, {**said, "server.address": "api.x.ai", "gen_ai.system": "openai", **odd})
         for kind in ("verifier", "ground_truth"):
             event = span.events.add()
             event.name = a.EVALUATION_EVENT
@@ -129,11 +155,11 @@ def _traces() -> bytes:
         _fill(event.attributes, {"message": '{"reasoning_content": "hm"}', "gen_ai.system": "openai"})
         event = span.events.add()
         event.name = "exception"
-        _fill(event.attributes, {"exception.type": "CanaryError", **ODD_VALUES})
+        _fill(event.attributes, {"exception.type": "CanaryError", **odd})
     return request.SerializeToString()
 
 
-def _logs() -> bytes:
+def _logs(odd: Mapping[str, Any]) -> bytes:
     request = ExportLogsServiceRequest()
     resource_logs = request.resource_logs.add()
     _fill(resource_logs.resource.attributes, {a.SERVICE_NAME: "canary", "deployment.environment": "test"})
@@ -147,9 +173,9 @@ def _logs() -> bytes:
         record.trace_id = number.to_bytes(16, "big")
         record.span_id = number.to_bytes(8, "big")
         record.event_name = a.EVALUATION_EVENT if number == 1 else ""
-        record.body.CopyFrom(_value([{"parts": [{"content": "nested"}]}, *ODD_VALUES.values()]))
+        record.body.CopyFrom(_value([{"parts": [{"content": "nested"}]}, *odd.values()]))
         name = {2: a.EVALUATION_EVENT, 4: "gen_ai.user.message"}.get(number, "other")
-        _fill(record.attributes, {"event.name": name, **_evaluation(kind), **ODD_VALUES})
+        _fill(record.attributes, {"event.name": name, **_evaluation(kind), **odd})
     return request.SerializeToString()
 
 

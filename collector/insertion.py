@@ -8,12 +8,12 @@ from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
 
-from thinkmeter.collector.pipeline import PROTO, Settings, insertion_into, insertion_past_views
+from thinkmeter.collector.pipeline import FLAT, PROTO, Settings, insertion_into, insertion_past_views
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.record import file_of, sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
-from thinkmeter.collector.store_answers import told
+from thinkmeter.collector.store_answers import NotFlat, told
 from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError
 
@@ -57,6 +57,8 @@ DECODED_BYTES: Final = 8 * 1024 * 1024
 """About so many bytes of bodies are decoded at a time: fewer cost time, more cost memory."""
 PIECE_BYTES: Final = 64 * 1024
 """Bytes that are sent at a time, about."""
+DEEP_SEGMENTS: Final = 100
+"""So many segments after one that was not flat are not taken for flat, as who sends maps sends them again."""
 EVALUATION: Final = a.EVALUATION_EVENT.encode()
 """Without these bytes in it a segment holds no evaluations."""
 
@@ -69,6 +71,7 @@ class Insertion:
     Attributes:
         native: whether the store decodes; otherwise the reference decoder does, at a fraction of the speed.
         reason: why it does not; '' if it does.
+        taken_for_deep: how many segments of spans more are not taken for flat.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Insertion:
         """
         self.native = not reason
         self.reason = reason
+        self.taken_for_deep = 0
         self._sources = sources
         self._settings = settings
         self._types = types
@@ -148,28 +152,42 @@ class Insertion:
             insertion = partial(insertion_into, self._sources[signal])
         else:
             insertion = partial(insertion_past_views, TABLES[signal][0])
-        self._insert_bodies(client, signal, insertion, frames, token, settings)
+        if signal in FLAT and self.taken_for_deep <= 0:
+            try:
+                self.insert_bodies(client, signal, partial(insertion, flat=True), frames, token, settings)
+            except Exception as error:
+                self.taken_for_deep = DEEP_SEGMENTS
+                if not isinstance(error, NotFlat):
+                    raise
+            else:
+                return
+        elif signal in FLAT:
+            self.taken_for_deep -= 1
+        self.insert_bodies(client, signal, insertion, frames, token, settings)
 
-    def insert_past_views(
-        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, table: str
-    ) -> None:
-        """Insert what is no evaluation in frames into a table like the signal's own.
-
-        Raises:
-            PermanentError: the store cannot decode them; nothing of them was stored.
-            RetryableError: anything else that kept the store from taking them.
-        """
-        self._insert_bodies(client, signal, partial(insertion_past_views, table), frames, token, None)
-
-    def _insert_bodies(
+    def insert_bodies(
         self,
         client: Client,
         signal: Signal,
         insertion: Callable[[Signal, Privacy, bool], str],
         frames: Sequence[bytes],
         token: str,
-        settings: Settings | None,
+        settings: Settings | None = None,
     ) -> None:
+        """Insert the bodies of frames by a statement.
+
+        Args:
+            client: a client of the store, of this thread.
+            signal: what the frames carry.
+            insertion: the statement, by the signal, what is kept, and whether the store reads the bodies from a file.
+            frames: as `segment.frame` makes them.
+            token: under which the store remembers them.
+            settings: further settings of the insert.
+
+        Raises:
+            PermanentError: the store cannot decode them; nothing of them was stored.
+            RetryableError: anything else that kept the store from taking them.
+        """
         at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
         file = self._readable(frames)
         statement = insertion(signal, self._privacy, file is not None)

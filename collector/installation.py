@@ -4,14 +4,25 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from thinkmeter.collector.canary import difference, sample
+from thinkmeter.collector.canary import deep_sample, difference, sample
 from thinkmeter.collector.insertion import NATIVE_INSERT, Insertion
-from thinkmeter.collector.pipeline import Settings, create, drop, existing, faster_planning, objects
+from thinkmeter.collector.pipeline import (
+    FLAT,
+    Settings,
+    create,
+    drop,
+    existing,
+    faster_planning,
+    insertion_of_deep_spans,
+    insertion_past_views,
+    objects,
+)
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES
 from thinkmeter.collector.segment import Signal
@@ -117,10 +128,13 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             if found := difference(client, signal, targets, privacy):
                 return found
             table, target = next(iter(targets.items()))
-            client.command(f"TRUNCATE TABLE {target}")
-            trial.insert_past_views(client, signal, sample(signal), prefix, target)
-            if found := difference(client, signal, {table: target}, privacy):
-                return found
+            for flat in (False, True) if signal in FLAT else (False,):
+                client.command(f"TRUNCATE TABLE {target}")
+                past_views = partial(insertion_past_views, target, flat=flat)
+                trial.insert_bodies(client, signal, past_views, sample(signal, flat), f"{prefix}{flat}")
+                if found := difference(client, signal, {table: target}, privacy, flat):
+                    return found
+        return _unseen(client, trial, f"{prefix}deep")
     except (PermanentError, RetryableError, ClickHouseError) as error:
         if is_passing(error.__cause__ or error):
             raise
@@ -128,7 +142,15 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
     finally:
         with contextlib.suppress(ClickHouseError):  # the next start drops what is left
             drop(client, existing(client, prefix.replace("_", "\\_") + "%"))
-    return ""
+
+
+def _unseen(client: Client, trial: Insertion, table: str) -> str:
+    """Which requests that are not flat the store would take for flat, or the other way round; '' for none."""
+    client.command(f"CREATE TABLE {table} (name String) ENGINE = Memory")
+    deep, names = deep_sample()
+    trial.insert_bodies(client, Signal.TRACES, partial(insertion_of_deep_spans, table), [deep], table)
+    found = {name for (name,) in client.query(f"SELECT name FROM {table}").result_rows}
+    return f"spans of the names {sorted(found ^ names)} are taken for what they are not" if found != names else ""
 
 
 def _make_durable(client: Client, table: str) -> None:

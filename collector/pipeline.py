@@ -1,7 +1,7 @@
 """The insert, tables and views through which a segment becomes rows; `view` has their SQL."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,11 +30,14 @@ PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for 
 
 _PLAIN: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
 """What makes the rows of the signal's own table."""
-_FLAT: Final = {
-    Signal.TRACES: (view.span_rows, quoted(wire.traces_structure())),
-    Signal.LOGS: (view.record_rows, quoted(wire.logs_structure())),
+_ROWS: Final[Mapping[tuple[Signal, bool], tuple[Callable[[str, Privacy], str], str]]] = {
+    (Signal.TRACES, False): (view.span_rows, wire.traces_structure()),
+    (Signal.TRACES, True): (partial(view.span_rows, flat=True), wire.traces_structure(flat=True)),
+    (Signal.LOGS, False): (view.record_rows, wire.logs_structure()),
 }
-"""What makes flat rows of bodies, and their structure."""
+"""What makes rows of bodies, of all or of flat ones alone, and their structure."""
+FLAT: Final = frozenset(signal for signal, flat in _ROWS if flat)
+"""Signals of which bodies may be taken for flat; log records carry messages, which never are."""
 _FOLLOW: Final = {False: " FORMAT Protobuf\n", True: ""}
 
 
@@ -58,7 +61,7 @@ def objects(
     """
     row = view.SPAN_ROW if signal is Signal.TRACES else view.RECORD_ROW
     table, plain = TABLES[signal][0], partial(_PLAIN[signal], privacy=privacy)
-    definition = [row, insertion_past_views(table, signal, privacy)]
+    definition = [row, *(insertion_past_views(table, signal, privacy, flat=way) for of, way in _ROWS if of is signal)]
     definition += [evaluations.verdicts("", signal), evaluations.labels("", signal)]
     hashed = "\n".join([depends_on, PROTO[signal].read_text(), *definition])
     source = f"{prefix}otlp_{signal}_{hashlib.sha256(hashed.encode()).hexdigest()[:12]}"
@@ -77,7 +80,9 @@ def objects(
     }
 
 
-def insertion_into(source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False) -> str:
+def insertion_into(
+    source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False, flat: bool = False
+) -> str:
     """The statement that inserts bodies, each behind its length; their rows go on through the views.
 
     Args:
@@ -85,25 +90,37 @@ def insertion_into(source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT,
         signal: what the bodies carry.
         privacy: what of the content is kept.
         from_file: whether the store finds them in the file that the parameter `file` names; they follow otherwise.
+        flat: whether they are taken for flat, as `wire` means it: the insert fails where one is not.
     """
-    return f"INSERT INTO {source} {_rows(signal, privacy, from_file)}{_FOLLOW[from_file]}"
+    return f"INSERT INTO {source} {_rows(signal, privacy, from_file, flat)}{_FOLLOW[from_file]}"
 
 
-def insertion_past_views(table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False) -> str:
+def insertion_past_views(
+    table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False, flat: bool = False
+) -> str:
     """The same for bodies without evaluations, whose rows go straight into `spans` or `log_records`.
 
     It is planned once, while views are at their start and again for their rows; and of all rows only those of the
     table are in memory at once, while views take all that lies between.
     """
-    select = _PLAIN[signal](f"({_rows(signal, privacy, from_file)})", privacy)
+    select = _PLAIN[signal](f"({_rows(signal, privacy, from_file, flat)})", privacy)
     return f"INSERT INTO {table} ({', '.join(view.columns(signal))}) {select}{_FOLLOW[from_file]}"
 
 
-def _rows(signal: Signal, privacy: Privacy, from_file: bool) -> str:
+def insertion_of_deep_spans(table: str, signal: Signal, privacy: Privacy, from_file: bool) -> str:
+    """The statement that inserts the names of spans that are not flat into a table with the one column `name`."""
+    _, structure = _ROWS[signal, True]
+    return f"INSERT INTO {table} {view.deep_spans(_bodies(structure, from_file))}{_FOLLOW[from_file]}"
+
+
+def _rows(signal: Signal, privacy: Privacy, from_file: bool, flat: bool) -> str:
     """The SELECT of rows of what an insert brings."""
-    rows, structure = _FLAT[signal]
-    bodies = f"file({{file:String}}, 'Protobuf', {structure})" if from_file else f"input({structure})"
-    return rows(bodies, privacy)
+    rows, structure = _ROWS[signal, flat]
+    return rows(_bodies(structure, from_file), privacy)
+
+
+def _bodies(structure: str, from_file: bool) -> str:
+    return f"file({{file:String}}, 'Protobuf', {quoted(structure)})" if from_file else f"input({quoted(structure)})"
 
 
 def create(client: Client, statements: Mapping[str, str]) -> None:

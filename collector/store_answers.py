@@ -6,6 +6,7 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, ProgrammingError
 
+from thinkmeter.collector.wire import NOT_FLAT
 from thinkmeter.schema.errors import PermanentError, RetryableError
 from thinkmeter.schema.store.failure import reason
 
@@ -58,6 +59,10 @@ PASSING_CODES: Final = frozenset(
 """Errors that say nothing about how a store decodes, so that its canary has to be tried again."""
 
 
+class NotFlat(PermanentError):
+    """A request that was taken for flat is not, as `wire` means it."""
+
+
 @contextlib.contextmanager
 def told(what: str, refuses: bool = True) -> Iterator[None]:
     """Turns what the store answers into the two kinds of failure.
@@ -67,12 +72,15 @@ def told(what: str, refuses: bool = True) -> Iterator[None]:
         refuses: whether errors about the bytes are permanent.
 
     Raises:
+        NotFlat: the bytes were taken for what they are not.
         PermanentError: the same bytes would fail again.
         RetryableError: anything else.
     """
     try:
         yield
     except ClickHouseError as error:
+        if NOT_FLAT in str(error):
+            raise NotFlat(f"{what}: {NOT_FLAT}") from error
         if refuses and (_code(error) in REFUSED_CODES or MALFORMED in str(error) or isinstance(error, DataError)):
             raise PermanentError(f"{what}: {reason(error)}") from error
         raise RetryableError(f"{what}: {reason(error)}") from error

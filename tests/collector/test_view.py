@@ -24,7 +24,7 @@ from thinkmeter.collector.canary import in_order, stored
 from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates
 from thinkmeter.collector.dialects.fields import CORRECT, FAILED, INCORRECT, NUMBERS, PASSED, SPAN_KINDS, TEXTS
 from thinkmeter.collector.dialects.meaning import number
-from thinkmeter.collector.insertion import Insertion
+from thinkmeter.collector.insertion import DEEP_SEGMENTS, Insertion
 from thinkmeter.collector.installation import install
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, frame
@@ -47,6 +47,7 @@ SCALARS: st.SearchStrategy[Any] = (
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=2), max_leaves=6
 )
+FLAT_VALUES = SCALARS | st.lists(SCALARS, max_size=3)
 SAID = st.sampled_from([0, 1, 2, 3, 15, 85, 100, 185, 200, 0.5, 1.0, 2.5, -3, 10**9, 10**9 + 1, "7", "1e2", "x", ""])
 WORDS = st.sampled_from(
     ["chat", "Embedding", "execute_tool", "invoke_agent", "none", "disabled", "responses", "request", "attempt", "xai"]
@@ -71,12 +72,17 @@ WORDS = st.sampled_from(
     ]
     + [kind.upper() for kind in SPAN_KINDS]
 )
-KNOWN = st.one_of(
-    *(st.tuples(st.sampled_from(candidates(field)), SAID | VALUES) for field in NUMBERS),
-    *(st.tuples(st.sampled_from(candidates(field)), WORDS | VALUES) for field in TEXTS),
-    st.tuples(st.sampled_from(sorted({mark for dialect in DIALECTS for mark in dialect.marks})), WORDS),
-)
-ATTRIBUTES = st.lists(KNOWN | st.tuples(TEXT, VALUES), max_size=25)
+
+
+def attributes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[tuple[str, Any]]]:
+    known = st.one_of(
+        *(st.tuples(st.sampled_from(candidates(field)), SAID | values) for field in NUMBERS),
+        *(st.tuples(st.sampled_from(candidates(field)), WORDS | values) for field in TEXTS),
+        st.tuples(st.sampled_from(sorted({mark for dialect in DIALECTS for mark in dialect.marks})), WORDS),
+    )
+    return st.lists(known | st.tuples(TEXT, values), max_size=25)
+
+
 SCOPES = st.sampled_from(
     [*(scope for d in DIALECTS for scope in d.scopes), "openinference.x", "thinkmeterish", "other", ""]
 )
@@ -87,22 +93,28 @@ IDS = st.sampled_from([b"", bytes(8), bytes(16), b"\x01" * 16, b"\xfe" * 8, b"\x
 STATES = st.sampled_from(
     ["", "ot=th:8", "a=b, ot=rv:1;th:fd70a4", "ot=th:ffffffffffffff", "ot=th:zz", "xot=th:8", "ot=th:0\n"]
 )
-EVALUATION = st.fixed_dictionaries(
-    {},
-    optional={
-        a.EVALUATION_KIND: st.sampled_from(["ground_truth", "verifier", ""]),
-        a.EVALUATION_NAME: TEXT,
-        a.EVALUATION_SCORE_VALUE: st.sampled_from([0, 1, 0.0, 1.0, 0.5, "0.7", "x", -1, math.nan, math.inf]) | VALUES,
-        a.EVALUATION_SCORE_LABEL: st.sampled_from([*PASSED, *FAILED, *CORRECT, *INCORRECT, "Pass", "other", ""]),
-        a.VERDICT_THRESHOLD: st.sampled_from([0.5, 1, "0.7", "", None]),
-        a.REQUEST_ID: TEXT,
-        a.ATTEMPT: SAID,
-        a.SAMPLE: SAID,
-        a.LABEL_SOURCE: st.sampled_from(["human", "TEST", ""]),
-        a.LABEL_SAMPLING_PROBABILITY: st.sampled_from([0, 0.25, 1, 2, "0.5"]),
-        a.RESPONSE_ID: TEXT,
-    },
-)
+
+
+def evaluation(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            a.EVALUATION_KIND: st.sampled_from(["ground_truth", "verifier", ""]),
+            a.EVALUATION_NAME: TEXT,
+            a.EVALUATION_SCORE_VALUE: st.sampled_from([0, 1, 0.0, 1.0, 0.5, "0.7", "x", -1, math.nan, math.inf])
+            | values,
+            a.EVALUATION_SCORE_LABEL: st.sampled_from([*PASSED, *FAILED, *CORRECT, *INCORRECT, "Pass", "other", ""]),
+            a.VERDICT_THRESHOLD: st.sampled_from([0.5, 1, "0.7", "", None]),
+            a.REQUEST_ID: TEXT,
+            a.ATTEMPT: SAID,
+            a.SAMPLE: SAID,
+            a.LABEL_SOURCE: st.sampled_from(["human", "TEST", ""]),
+            a.LABEL_SAMPLING_PROBABILITY: st.sampled_from([0, 0.25, 1, 2, "0.5"]),
+            a.RESPONSE_ID: TEXT,
+        },
+    )
+
+
 EVENT_NAMES = st.sampled_from(
     [a.EVALUATION_EVENT, "exception", "First Token Stream Event", "llm.content.completion.chunk", "x"]
 )
@@ -113,7 +125,7 @@ def _pairs(of: list[tuple[str, Any]]) -> Any:
 
 
 @st.composite
-def spans(draw: st.DrawFn) -> Span:
+def spans(draw: st.DrawFn, values: st.SearchStrategy[Any] = VALUES) -> Span:
     made = Span(
         trace_id=draw(IDS),
         span_id=draw(IDS),
@@ -123,19 +135,19 @@ def spans(draw: st.DrawFn) -> Span:
         kind=cast(Any, draw(st.integers(0, 7))),
         start_time_unix_nano=draw(TIMES),
         end_time_unix_nano=draw(TIMES),
-        attributes=_pairs(draw(ATTRIBUTES)),
+        attributes=_pairs(draw(attributes(values))),
     )
     made.status.code = cast(Any, draw(st.integers(0, 3)))
     made.status.message = draw(TEXT)
     for _ in range(draw(st.integers(0, 2))):
-        told = draw(EVALUATION) | draw(st.dictionaries(TEXT | st.just("exception.type"), VALUES, max_size=2))
+        told = draw(evaluation(values)) | draw(st.dictionaries(TEXT | st.just("exception.type"), values, max_size=2))
         made.events.append(Span.Event(name=draw(EVENT_NAMES), time_unix_nano=draw(TIMES), attributes=pairs(told)))
     return made
 
 
 @st.composite
 def records(draw: st.DrawFn) -> LogRecord:
-    told: dict[str, Any] = draw(EVALUATION) | draw(st.dictionaries(TEXT, VALUES, max_size=3))
+    told: dict[str, Any] = draw(evaluation(VALUES)) | draw(st.dictionaries(TEXT, VALUES, max_size=3))
     if draw(st.booleans()):
         told["event.name"] = draw(st.sampled_from([a.EVALUATION_EVENT, "other", ""]))
     return LogRecord(
@@ -175,13 +187,25 @@ def insertion(store_client: Client) -> Insertion:
 def assert_both_decode_alike(
     client: Client, insertion: Insertion, signal: Signal, bodies: list[tuple[bytes, str]]
 ) -> None:
+    """Also by the way for all requests where they are flat, for which there are two."""
     expected: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
     for body, project in bodies:
         for table, rows in decode(signal, body, project, RECEIVED).items():
             expected[table] += rows
+    segment = [frame(body, project, RECEIVED) for body, project in bodies]
+    insertion.taken_for_deep = 0
+    assert_stored(client, insertion, signal, segment, expected)
+    if signal is Signal.TRACES and insertion.taken_for_deep == 0:
+        insertion.taken_for_deep = 1
+        assert_stored(client, insertion, signal, segment, expected)
+        assert insertion.taken_for_deep == 0
+
+
+def assert_stored(
+    client: Client, insertion: Insertion, signal: Signal, segment: list[bytes], expected: dict[str, list[Row]]
+) -> None:
     for table in ("spans", "log_records", "verdicts", "labels"):
         client.command(f"TRUNCATE TABLE {table}")
-    segment = [frame(body, project, RECEIVED) for body, project in bodies]
     insertion.insert_natively(client, signal, segment, "s")
     for table, rows in expected.items():
         found = in_order(stored(client, table))
@@ -201,6 +225,28 @@ def test_spans_are_decoded_alike(
 ) -> None:
     bodies = [(traces(told, scope), project) for told, scope, project in contents]
     assert_both_decode_alike(store_client, insertion, Signal.TRACES, bodies)
+
+
+@FEW
+@given(st.lists(spans(FLAT_VALUES), min_size=1, max_size=40), SCOPES, st.dictionaries(TEXT, FLAT_VALUES, max_size=3))
+def test_spans_of_flat_requests_are_decoded_alike(
+    store_client: Client, insertion: Insertion, told: list[Span], scope: str, resource: dict[str, Any]
+) -> None:
+    bodies = [(traces(told, scope, resource), project) for project in ("default", "zwei")]
+    assert_both_decode_alike(store_client, insertion, Signal.TRACES, bodies)
+    assert insertion.taken_for_deep == 0
+
+
+@pytest.mark.parametrize("deep", [{"a": {"b": 1}}, {}, [[1]], [1, {"a": "b"}]], ids=str)
+@pytest.mark.parametrize("place", ["resource", "span", "event"])
+def test_a_request_that_is_not_flat_is_decoded_alike(
+    store_client: Client, insertion: Insertion, place: str, deep: object
+) -> None:
+    told = {where: {"odd": deep if where == place else [1, "x", None]} for where in ("resource", "span", "event")}
+    flat, odd = span_of({"a": "b"}), span_of(told["span"], 2, [("exception", told["event"])])
+    bodies = [(traces([flat]), "default"), (traces([flat, odd], resource=told["resource"]), "default")]
+    assert_both_decode_alike(store_client, insertion, Signal.TRACES, bodies)
+    assert insertion.taken_for_deep == DEEP_SEGMENTS
 
 
 @FEW
