@@ -10,11 +10,10 @@ from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.pipeline import FLAT, PROTO, Settings, insertion_into, insertion_past_views
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
-from thinkmeter.collector.record import file_of, sizes
+from thinkmeter.collector.record import evaluates, file_of, sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
 from thinkmeter.collector.store_answers import NotFlat, told
-from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError
 
 SMALL_SEGMENT_BYTES: Final = 1024 * 1024
@@ -59,9 +58,6 @@ PIECE_BYTES: Final = 64 * 1024
 """Bytes that are sent at a time, about."""
 DEEP_SEGMENTS: Final = 100
 """So many segments after one that was not flat are not taken for flat, as who sends maps sends them again."""
-EVALUATION: Final = a.EVALUATION_EVENT.encode()
-"""Without these bytes in it a segment holds no evaluations."""
-
 MESSAGE: Final = "Body"
 
 
@@ -148,7 +144,7 @@ class Insertion:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        if any(EVALUATION in frame for frame in frames):
+        if evaluates(frames):
             insertion = partial(insertion_into, self._sources[signal])
         else:
             insertion = partial(insertion_past_views, TABLES[signal][0])

@@ -107,9 +107,13 @@ class OpenFile:
         Raises:
             OSError: the disk fails, perhaps in the middle of it.
         """
-        rest = memoryview(record(marker(self.segment_id), append.frame, append.items))
+        rest = [memoryview(piece) for piece in record(marker(self.segment_id), append.frame, append.items)]
         while rest:
-            rest = rest[os.write(self.descriptor, rest) :]
+            written = os.writev(self.descriptor, rest)
+            while rest and written >= len(rest[0]):
+                written -= len(rest.pop(0))
+            if written:
+                rest[0] = rest[0][written:]
         self.written_s = time.monotonic()
         self.size += append.size
         self.items += append.items

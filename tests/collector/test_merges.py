@@ -80,7 +80,7 @@ def test_a_start_lets_them_go_on_whatever_was_left(
         segment_id = new_segment_id(Signal.TRACES)
         body = frame(spans([number]).SerializeToString(), "p", 1)
         path = tmp_path / "spool" / f"{segment_id}{SUFFIX}"
-        path.write_bytes(record(marker(segment_id), body, 1))
+        path.write_bytes(b"".join(record(marker(segment_id), body, 1)))
     with Collector(database, tmp_path, settings):
         wait_for(lambda: stored_spans(client) == [1, 2, 3])
         wait_for(lambda: are_merged(client))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from thinkmeter.collector.record import (
     HEADER_BYTES,
     PREFIX,
+    evaluates,
     file_of,
     marker,
     new_segment_id,
@@ -19,6 +20,7 @@ from thinkmeter.collector.record import (
     sizes,
 )
 from thinkmeter.collector.segment import Signal, delimited, frame
+from thinkmeter.schema import attributes as a
 
 SEGMENT_ID = new_segment_id(Signal.TRACES)
 MARKER = marker(SEGMENT_ID)
@@ -26,7 +28,7 @@ frames = st.lists(st.tuples(st.binary(max_size=80), st.integers(0, 5)), max_size
 
 
 def written(records: list[tuple[bytes, int]]) -> bytes:
-    return b"".join(record(MARKER, frame, items) for frame, items in records)
+    return b"".join(b"".join(record(MARKER, frame, items)) for frame, items in records)
 
 
 @given(frames, st.data())
@@ -60,7 +62,7 @@ def test_a_changed_byte_costs_one_frame_which_is_kept_apart_and_none_before_the_
 
 @given(frames)
 def test_files_of_versions_without_a_prefix_are_read(records: list[tuple[bytes, int]]) -> None:
-    older = b"".join(record(MARKER, frame, items).removeprefix(PREFIX) for frame, items in records)
+    older = b"".join(b"".join(record(MARKER, frame, items)).removeprefix(PREFIX) for frame, items in records)
     read = read_records(older, MARKER)
     assert list(zip(read.frames, read.items, strict=True)) == records
     assert read.damaged == []
@@ -68,7 +70,7 @@ def test_files_of_versions_without_a_prefix_are_read(records: list[tuple[bytes, 
 
 def test_to_a_reader_of_delimited_messages_a_header_is_one_of_them() -> None:
     made = [frame(b"", name, 1) for name in ("one", "two")]
-    data = b"".join(record(MARKER, each, 1) for each in made)
+    data = b"".join(b"".join(record(MARKER, each, 1)) for each in made)
     messages, position = [], 0
     while position < len(data):
         length = data[position]  # each is shorter than 128 bytes
@@ -83,9 +85,9 @@ def test_a_record_of_another_file_is_none(records: list[tuple[bytes, int]]) -> N
     # A sender could put a whole record into a body; a torn record must not set it free.
     planted = written(records)
     other = marker(new_segment_id(Signal.TRACES))
-    torn = record(other, planted + b"more", 1)[:-1]
+    torn = b"".join(record(other, planted + b"more", 1))[:-1]
     assert read_records(torn, other).frames == []
-    assert read_records(record(other, planted, 1), other).frames == [planted]
+    assert read_records(b"".join(record(other, planted, 1)), other).frames == [planted]
 
 
 @given(frames, st.data())
@@ -141,3 +143,16 @@ def test_a_file_that_becomes_shorter_under_its_reader_is_a_failure_of_the_disk(t
 
 def test_ids_of_segments_differ() -> None:
     assert len({new_segment_id(Signal.LOGS) for _ in range(1000)}) == 1000
+
+
+def test_which_frames_may_hold_evaluations_is_seen_as_they_are_checked(tmp_path: Path) -> None:
+    event = a.EVALUATION_EVENT.encode()
+    made = [b"none", b"x" + event, event[:-1], event + b"y", b"z"]
+    path = tmp_path / "one.segment"
+    path.write_bytes(b"".join(piece for each in made for piece in record(MARKER, each, 1)))
+    contents = read_whole(path, path.stat().st_size, MARKER)
+    assert contents is not None
+    found = [evaluates(contents.frames[place : place + 1]) for place in range(len(made))]
+    assert found == [evaluates([each]) for each in made] == [False, True, False, True, False]
+    assert evaluates(contents.frames)
+    assert not evaluates(contents.frames[4:])

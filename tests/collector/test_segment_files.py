@@ -25,7 +25,7 @@ def on_disk(folder: Path, frames: Sequence[bytes], signal: Signal = Signal.TRACE
     """The frames as the spool has them."""
     segment_id = new_segment_id(signal)
     path = folder / f"{segment_id}.segment"
-    path.write_bytes(b"".join(spool_record(marker(segment_id), frame, 1) for frame in frames))
+    path.write_bytes(b"".join(piece for one in frames for piece in spool_record(marker(segment_id), one, 1)))
     contents = read_whole(path, path.stat().st_size, marker(segment_id))
     assert contents is not None
     return contents
@@ -129,11 +129,11 @@ def test_a_file_that_the_store_cannot_open_is_tried_again(
 ) -> None:
     contents = on_disk(tmp_path, [frame(big(), "default", RECEIVED)])
     (path,) = tmp_path.iterdir()
-    statement = insertion_past_views
+    statement: Any = insertion_past_views
 
-    def after_it_is_gone(*told: Any) -> str:
+    def after_it_is_gone(*told: Any, flat: bool = False) -> str:
         path.unlink()
-        return statement(*told)
+        return str(statement(*told, flat=flat))
 
     monkeypatch.setattr("thinkmeter.collector.insertion.insertion_past_views", after_it_is_gone)
     with pytest.raises(RetryableError, match="does not take a segment"):

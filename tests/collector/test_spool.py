@@ -120,7 +120,7 @@ def test_what_was_left_is_handed_over_at_the_next_start(tmp_path: Path) -> None:
     first.close()
     (path,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
     with path.open("ab") as file:
-        file.write(record(marker(path.stem), b"torn", 1)[:-1])
+        file.write(b"".join(record(marker(path.stem), b"torn", 1))[:-1])
     (tmp_path / "spool" / "traces-stray.segment").write_text("not ours")
     second = Spool(tmp_path / "spool", NO_RESERVE, Telemetry())
     second.append(Signal.TRACES, b"new", 1).result(WAIT_S)

@@ -51,7 +51,7 @@ def spooled(directory: Path, signal: Signal, frames: list[bytes]) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     segment_id = new_segment_id(signal)
     path = directory / f"{segment_id}{SUFFIX}"
-    path.write_bytes(b"".join(record(marker(segment_id), one, 1) for one in frames))
+    path.write_bytes(b"".join(b"".join(record(marker(segment_id), one, 1)) for one in frames))
     return path
 
 

@@ -291,7 +291,7 @@ class Trial:
         self.serving.kill()
         if files := self.segments():
             torn = self.chance.choice(files)
-            cut = record(marker(torn.stem), b"x" * 1000, 3)
+            cut = b"".join(record(marker(torn.stem), b"x" * 1000, 3))
             with torn.open("ab") as file:
                 file.write(cut[: self.chance.randint(1, len(cut) - 1)])
         self.serving = self.serve()
@@ -308,7 +308,7 @@ class Trial:
         segment_id = new_segment_id(Signal.TRACES)
         frames = [frame(body, "default", time.time_ns()) for body in bodies]
         (self.data_dir / "spool" / f"{segment_id}{SUFFIX}").write_bytes(
-            b"".join(record(marker(segment_id), one, 1) for one in frames)
+            b"".join(b"".join(record(marker(segment_id), one, 1)) for one in frames)
         )
         self.planted.update([odd, *good])
         self.poisoned += 1
