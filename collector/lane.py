@@ -57,6 +57,7 @@ class Lane:
         self._privacy = privacy
         self._stop = stop
         self._store: tuple[Client, Insertion] | None = None
+        self._taken_for_deep = 0
         self._next_complaint_s = 0.0
         self.problem = ""
 
@@ -109,7 +110,9 @@ class Lane:
             client = connect(self._address)
             try:
                 with _installing:
-                    self._store = client, install(client, self._address.embedded, self._privacy)
+                    insertion = install(client, self._address.embedded, self._privacy)
+                insertion.taken_for_deep = self._taken_for_deep
+                self._store = client, insertion
             except PermanentError as error:
                 # Of the store, not of any segment.
                 raise RetryableError(f"the store cannot take segments: {error}") from error
@@ -126,7 +129,10 @@ class Lane:
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._store is not None:
-            self._store[0].close()
+            client, insertion = self._store
+            client.close()
+            # a segment that broke the connection as it was taken for flat is not taken for it again
+            self._taken_for_deep = insertion.taken_for_deep
             self._store = None
 
     def _failed(self, error: Exception) -> None:
