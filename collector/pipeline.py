@@ -1,4 +1,4 @@
-"""The insert, tables and views through which a segment becomes rows; `view` has their SQL."""
+"""The insert, tables and views through which a segment becomes rows; `bodies` and `view` have their SQL."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from thinkmeter.collector import evaluations, view, wire
+from thinkmeter.collector import bodies, evaluations, view, wire
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.reference import TABLES
 from thinkmeter.collector.segment import Signal
@@ -31,9 +31,9 @@ PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for 
 _PLAIN: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
 """What makes the rows of the signal's own table."""
 _ROWS: Final[Mapping[tuple[Signal, bool], tuple[Callable[[str, Privacy], str], str]]] = {
-    (Signal.TRACES, False): (view.span_rows, wire.traces_structure()),
-    (Signal.TRACES, True): (partial(view.span_rows, flat=True), wire.traces_structure(flat=True)),
-    (Signal.LOGS, False): (view.record_rows, wire.logs_structure()),
+    (Signal.TRACES, False): (bodies.span_rows, wire.traces_structure()),
+    (Signal.TRACES, True): (partial(bodies.span_rows, flat=True), wire.traces_structure(flat=True)),
+    (Signal.LOGS, False): (bodies.record_rows, wire.logs_structure()),
 }
 """What makes rows of bodies, of all or of flat ones alone, and their structure."""
 FLAT: Final = frozenset(signal for signal, flat in _ROWS if flat)
@@ -59,7 +59,7 @@ def objects(
         targets: other tables to fill than those of the schema.
         privacy: what of the content is kept; it is part of the definitions.
     """
-    row = view.SPAN_ROW if signal is Signal.TRACES else view.RECORD_ROW
+    row = bodies.SPAN_ROW if signal is Signal.TRACES else bodies.RECORD_ROW
     table, plain = TABLES[signal][0], partial(_PLAIN[signal], privacy=privacy)
     definition = [row, *(insertion_past_views(table, signal, privacy, flat=way) for of, way in _ROWS if of is signal)]
     definition += [evaluations.verdicts("", signal), evaluations.labels("", signal)]
@@ -110,7 +110,7 @@ def insertion_past_views(
 def insertion_of_deep_spans(table: str, signal: Signal, privacy: Privacy, from_file: bool) -> str:
     """The statement that inserts the names of spans that are not flat into a table with the one column `name`."""
     _, structure = _ROWS[signal, True]
-    return f"INSERT INTO {table} {view.deep_spans(_bodies(structure, from_file))}{_FOLLOW[from_file]}"
+    return f"INSERT INTO {table} {bodies.deep_spans(_bodies(structure, from_file))}{_FOLLOW[from_file]}"
 
 
 def _rows(signal: Signal, privacy: Privacy, from_file: bool, flat: bool) -> str:

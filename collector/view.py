@@ -1,9 +1,10 @@
-"""ClickHouse's SQL of the decoding, made from the table of dialects.
+"""ClickHouse's SQL of what rows of OTLP mean, made from the table of dialects.
 
     bodies of spans -> span rows (names and texts of attributes) -> spans, verdicts, labels
     bodies of logs -> record rows -> log_records, verdicts, labels
 
-Each function here returns one SELECT over a table of that name, or a subquery. `pipeline` puts them together.
+The first step is that of `bodies`. Each function here returns one SELECT over a table of that name, or a subquery;
+`pipeline` puts them together.
 `reference` says the same in Python.
 """
 
@@ -11,14 +12,14 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from thinkmeter.collector.bodies import SPAN_ROW
 from thinkmeter.collector.dialects import expressions
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.evaluations import event_name
 from thinkmeter.collector.instants import first_time, instant, is_time
-from thinkmeter.collector.privacy import CONTENT, CONTENT_NAMES, NOTHING_KEPT, THINKING, Privacy
+from thinkmeter.collector.privacy import CONTENT, NOTHING_KEPT, THINKING, Privacy
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.sql import Layer, all_of, layered, listed, quoted, same, selected
-from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, NOT_FLAT, RESOURCE_DEPTH, SPAN_DEPTH, is_deep, text, texts
 from thinkmeter.schema import attributes as a
 
 SPAN_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
@@ -31,65 +32,6 @@ NO_ERROR_TYPE: Final = "_OTHER"
 RATIO_SAMPLED: Final = r"(?:^|,)[ \t]*ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;, \t]|$)"
 """In a tracestate: the threshold below which a trace's random value was dropped, 56 bits, zeros at its end left out."""
 KEPT_SHARE: Final = f"1 - reinterpretAsUInt64(reverse(unhex(rightPad(dropped, 14, '0')))) / {2**56}"
-
-SPAN_ROW: Final = (
-    "project String, received_nano UInt64, resource_attributes Map(LowCardinality(String), String),"
-    " scope_name String, scope_version String, trace_id String, span_id String, parent_span_id String,"
-    " trace_state String, name String, kind_code Int32, start_nano UInt64, end_nano UInt64, status_code Int32,"
-    " status_message String, keys Array(String), texts Array(String), event_nanos Array(UInt64),"
-    " event_names Array(String), event_keys Array(Array(String)), event_texts Array(Array(String))"
-)
-RECORD_ROW: Final = (
-    "project String, received_nano UInt64, resource_attributes Map(LowCardinality(String), String), scope_name String,"
-    " record_nano UInt64, observed_nano UInt64, severity_code Int32, severity_text String, body String,"
-    " trace_id String, span_id String, own_event_name String, keys Array(String), texts Array(String)"
-)
-"""Columns of what lies between: OTLP flat, times in nanoseconds since 1970, ids in hex."""
-
-
-def span_rows(bodies: str, privacy: Privacy = NOTHING_KEPT, flat: bool = False) -> str:
-    """Bodies of spans -> one row a span, redacted.
-
-    Args:
-        bodies: a table.
-        privacy: what of the content is kept.
-        flat: whether the table has the structure of flat bodies; the query fails where one is not.
-    """
-    event_text = privacy.redacted_sql(text("v", EVENT_DEPTH, flat))
-    unread = _unread("s.attributes", privacy)
-    kind = f"bitOr(s.kind, {_thrown(_span_is_deep())})" if flat else "s.kind"
-    return f"""
-SELECT project, received_nano, resource_attributes, scope_name, scope_version,
-  {_id("s.trace_id")} AS trace_id, {_id("s.span_id")} AS span_id, {_id("s.parent_span_id")} AS parent_span_id,
-  s.trace_state AS trace_state, s.name AS name, {kind} AS kind_code, s.start AS start_nano, s.end AS end_nano,
-  s.status.code AS status_code, {privacy.redacted_sql("s.status.message")} AS status_message,
-  s.attributes.key AS keys,
-  {_redacted(texts("s.attributes.value", SPAN_DEPTH, flat=flat, unread=unread), privacy)} AS texts,
-  s.events.time AS event_nanos, s.events.name AS event_names, s.events.attributes.key AS event_keys,
-  arrayMap(e -> arrayMap(v -> {event_text}, e.value), s.events.attributes) AS event_texts
-FROM ({_unnested(bodies, "spans", "s", privacy, flat)})"""
-
-
-def deep_spans(bodies: str) -> str:
-    """Bodies in the structure of flat ones -> the names of spans for which `span_rows` would fail."""
-    return f"""
-SELECT name FROM (
-SELECT s.name AS name, deep OR {_span_is_deep()} AS is_deep FROM (
-SELECT deep, arrayJoin(scope.spans) AS s FROM (
-SELECT {_resource_is_deep()} AS deep, arrayJoin(r.scopes) AS scope FROM (
-SELECT arrayJoin(resources) AS r FROM {bodies})))) WHERE is_deep"""
-
-
-def record_rows(bodies: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Bodies of log records -> one row a record, redacted."""
-    return f"""
-SELECT project, received_nano, resource_attributes, scope_name,
-  r.time AS record_nano, r.observed AS observed_nano, r.severity AS severity_code, r.severity_text AS severity_text,
-  {privacy.redacted_sql(text("r.body", LOG_DEPTH))} AS body,
-  {_id("r.trace_id")} AS trace_id, {_id("r.span_id")} AS span_id, r.event_name AS own_event_name,
-  r.attributes.key AS keys,
-  {_redacted(texts("r.attributes.value", LOG_DEPTH), privacy)} AS texts
-FROM ({_unnested(bodies, "records", "r", privacy)})"""
 
 
 def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
@@ -231,20 +173,6 @@ def _event_keeps(privacy: Privacy) -> str:
     )
 
 
-def _unread(attributes: str, privacy: Privacy) -> str:
-    """For every attribute of a span whether it is content that nobody reads; '' where some may be kept.
-
-    Content is most of a span, and would go through every step only to be dropped at the end.
-    """
-    if privacy.looks_into:
-        return ""
-    return expressions.unread(f"{attributes}.key", f"{attributes}.value", CONTENT_NAMES)
-
-
-def _redacted(array: str, privacy: Privacy) -> str:
-    return f"arrayMap(value -> {privacy.redacted_sql('value')}, {array})" if privacy.redact else array
-
-
 def _oddities() -> list[str]:
     """The kinds of oddity of a span behind a comma each, '' for those that it has not."""
     conditions = {
@@ -261,37 +189,6 @@ def _marked(array: str, mark: str) -> str:
     return f"if(odd = '', {array}, arrayPushFront({array}, {mark}))"
 
 
-def _unnested(bodies: str, contents: str, alias: str, privacy: Privacy, flat: bool = False) -> str:
-    """One row for each span or record of a body.
-
-    Joining an array repeats whatever stands beside it. So each level takes out what it needs before it goes deeper,
-    and never carries the level that it came from: a whole request would be repeated for every span.
-    """
-    told = _redacted(texts("r.resource.attributes.value", RESOURCE_DEPTH, flat=flat, few=True), privacy)
-    received = f"bitOr(received_nano, {_thrown(_resource_is_deep())})" if flat else "received_nano"
-    resource = f"mapFromArrays(r.resource.attributes.key, {told})"
-    return f"""
-SELECT project, received_nano, resource_attributes, scope_name, scope_version, arrayJoin({contents}) AS {alias} FROM (
-SELECT project, received_nano, resource_attributes, s.scope.name AS scope_name, s.scope.version AS scope_version,
-  s.{contents} AS {contents} FROM (
-SELECT project, received_nano, resource_attributes, arrayJoin(scopes) AS s FROM (
-SELECT project, {received} AS received_nano, {resource} AS resource_attributes, r.scopes AS scopes FROM (
-SELECT project, received AS received_nano, arrayJoin(resources) AS r FROM {bodies}))))"""
-
-
-def _resource_is_deep() -> str:
-    return is_deep("r.resource.attributes.value")
-
-
-def _span_is_deep() -> str:
-    return f"{is_deep('s.attributes.value')} OR arrayExists(e -> {is_deep('e.value')}, s.events.attributes)"
-
-
-def _thrown(condition: str) -> str:
-    """0, or the end of the query."""
-    return f"throwIf({condition}, {quoted(NOT_FLAT)})"
-
-
 def _columns(structure: str) -> list[str]:
     return re.findall(r"(?:^|, )([a-z_]+) [A-Z]", structure)
 
@@ -306,8 +203,3 @@ def _resource_columns() -> dict[str, str]:
 
 def _enumerated(code: str, names: Sequence[str]) -> str:
     return f"transform({code}, {list(range(len(names)))}, [{listed(names)}], {quoted(names[0])})"
-
-
-def _id(raw: str) -> str:
-    """Hex, lower case; '' for none, and for the zeros that stand for none."""
-    return f"if({raw} IN (unhex('{'00' * 8}'), unhex('{'00' * 16}')), '', lower(hex({raw})))"
