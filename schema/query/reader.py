@@ -243,13 +243,9 @@ class Reader:
         return ZoneInfo(self._settings().timezone)
 
     def _settings(self) -> Settings:
-        def read() -> Settings:
-            [row] = self._query(statement(__package__, "settings"), {}).result_rows
-            return Settings.by(row)
-
         if not self._shares:
-            return read()
-        settings, ago_s = self._known.told("settings", read)
+            return Settings.read(self._query, self._known)
+        settings, ago_s = self._known.told("settings", lambda: Settings.read(self._query, self._known))
         return dataclasses.replace(settings, as_of=settings.as_of + dt.timedelta(seconds=ago_s))
 
     def _rows(
