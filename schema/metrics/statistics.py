@@ -7,8 +7,9 @@ scipy.stats and statsmodels are loaded by the functions that need them: it takes
 that computes no interval, or none yet, does not wait for.
 """
 
+import dataclasses
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,43 +86,59 @@ def score_interval(parts: Iterable[tuple[float, float, float]]) -> Interval:
     return Interval(estimate - below**0.5, estimate + above**0.5)
 
 
-def quantile(share: float, values: Floats, counts: Floats, weights: Floats) -> float:
-    """Quantile by linear interpolation between closest ranks, of items that may weigh differently.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ranked:
+    """Items in the order of their values, of which quantiles are read.
 
-    With equal weights this is Hyndman and Fan's type 7. Otherwise it is Akinshin's weighted form of it: the mean of
-    the weighted inverse distribution over one rank of the effective sample ("Weighted quantile estimators",
-    arXiv:2304.07265).
+    Attributes:
+        values: sorted.
+        ends: how many items of the effective sample are no greater, for each.
     """
-    order = np.argsort(values, kind="stable")
-    mass = counts[order] * weights[order]
-    size = effective_size(counts, weights)
-    ends = np.cumsum(mass) * (size / mass.sum())
-    ends[-1] = size
-    rank = share * (size - 1) + 1
-    starts = np.concatenate(([0.0], ends[:-1]))
-    covered = np.clip(np.minimum(ends, rank) - np.maximum(starts, rank - 1), 0, None)
-    return _dot(covered, values[order]) / float(covered.sum())
 
+    values: Floats
+    ends: Floats
 
-def quantile_interval(share: float, values: Floats, counts: Floats, weights: Floats) -> Interval:
-    """Distribution-free interval of a quantile: two order statistics, at ranks of the binomial distribution.
+    @classmethod
+    def of(cls, values: Floats, counts: Floats, weights: Floats) -> Self:
+        """Sort items, of which there is at least one."""
+        order = np.argsort(values, kind="stable")
+        mass, size = np.cumsum(counts[order] * weights[order]), effective_size(counts, weights)
+        ends = mass * (size / mass[-1])
+        ends[-1] = size
+        return cls(values[order], ends)
 
-    An end is None where the sample is too small for any of its values to bound that side.
-    """
-    from scipy.stats import binom
+    def quantile(self, share: float) -> float:
+        """Quantile by linear interpolation between closest ranks, of items that may weigh differently.
 
-    order = np.argsort(values, kind="stable")
-    size = effective_size(counts, weights)
-    whole = int(np.floor(size + 1e-9))
-    tail = (1 - CONFIDENCE) / 2
-    low_rank, high_rank = int(binom.ppf(tail, whole, share)), int(binom.ppf(1 - tail, whole, share)) + 1
-    mass = np.cumsum(counts[order] * weights[order])
-    ranks = mass * (whole / mass[-1]) + 1e-9
+        With equal weights this is Hyndman and Fan's type 7. Otherwise it is Akinshin's weighted form of it: the mean of
+        the weighted inverse distribution over one rank of the effective sample ("Weighted quantile estimators",
+        arXiv:2304.07265).
+        """
+        rank = share * (self.ends[-1] - 1) + 1
+        first, last = np.searchsorted(self.ends, rank - 1, side="right"), np.searchsorted(self.ends, rank)
+        ends = self.ends[first : last + 1]
+        starts = np.concatenate(([self.ends[first - 1] if first else 0.0], ends[:-1]))
+        covered = np.clip(np.minimum(ends, rank) - np.maximum(starts, rank - 1), 0, None)
+        return _dot(covered, self.values[first : last + 1]) / float(covered.sum())
 
-    def at(rank: int) -> float | None:
-        return float(values[order][np.searchsorted(ranks, rank)]) if 1 <= rank <= whole else None
+    def interval(self, share: float) -> Interval:
+        """Distribution-free interval of a quantile: two order statistics, at ranks of the binomial distribution.
 
-    return Interval(at(low_rank), at(high_rank))
+        An end is None where the sample is too small for any of its values to bound that side.
+        """
+        from scipy.stats import binom
+
+        size = self.ends[-1]
+        whole = int(np.floor(size + 1e-9))
+        tail = (1 - CONFIDENCE) / 2
+        low_rank, high_rank = int(binom.ppf(tail, whole, share)), int(binom.ppf(1 - tail, whole, share)) + 1
+
+        def at(rank: int) -> float | None:
+            if not 1 <= rank <= whole:
+                return None
+            return float(self.values[np.searchsorted(self.ends, (rank - 1e-9) * (size / whole))])
+
+        return Interval(at(low_rank), at(high_rank))
 
 
 def resampled_means(values: Floats, counts: Floats, weights: Floats, rng: np.random.Generator) -> Floats:
