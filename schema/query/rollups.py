@@ -10,7 +10,17 @@ from typing import Any, Final, Self
 from sqlalchemy import literal_column
 
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
-from thinkmeter.schema.query.cell_amounts import RATES, current, each_part, folded, items, kept, summed_by_part, valued
+from thinkmeter.schema.query.cell_amounts import (
+    RATES,
+    WORTH,
+    current,
+    each_part,
+    folded,
+    items,
+    kept,
+    summed_by_part,
+    valued,
+)
 from thinkmeter.schema.query.coverage import DAY_S, QUARTER_S, Covered
 from thinkmeter.schema.query.facts import PARTS
 from thinkmeter.schema.query.filters import Filters
@@ -129,7 +139,7 @@ def rolled(
         own = {name: f"sum({expression})" for name, expression in own.items()}
     said = (f"{own[name]} AS {name}" if name in own else name for name in outline.cells)
     parts = [
-        f"{RATES if outline.amounts else ''}SELECT {key} AS key, {', '.join(said)}{none}\n"
+        f"{WORTH if outline.amounts else ''}SELECT {key} AS key, {', '.join(said)}{none}\n"
         f"FROM {metric.name}_cells AS c\nWHERE {' AND '.join([_USED, *conditions])}"
         + (f"\nGROUP BY {', '.join(dict.fromkeys((*names, *outline.groups)))}" if joined else "")
     ]
