@@ -37,16 +37,16 @@ class Interval(NamedTuple):
 def weighted_mean(values: Floats, counts: Floats, weights: Floats) -> float:
     """Mean of the values, each item by its weight; NaN without items."""
     mass = counts * weights
-    return _dot(mass, values) / float(mass.sum()) if mass.sum() > 0 else float("nan")
+    return dot(mass, values) / float(mass.sum()) if mass.sum() > 0 else float("nan")
 
 
 def effective_size(counts: Floats, weights: Floats) -> float:
     """Kish's effective sample size, (sum w)^2 / sum w^2 over all items."""
-    squares = _dot(counts, weights * weights)
-    return _dot(counts, weights) ** 2 / squares if squares > 0 else 0.0
+    squares = dot(counts, weights * weights)
+    return dot(counts, weights) ** 2 / squares if squares > 0 else 0.0
 
 
-def _dot(one: Floats, other: Floats) -> float:
+def dot(one: Floats, other: Floats) -> float:
     """Sum of products. `@` hands many to threads of its own, which keep cores busy that the store wants."""
     return float((one * other).sum())
 
@@ -119,7 +119,7 @@ class Ranked:
         ends = self.ends[first : last + 1]
         starts = np.concatenate(([self.ends[first - 1] if first else 0.0], ends[:-1]))
         covered = np.clip(np.minimum(ends, rank) - np.maximum(starts, rank - 1), 0, None)
-        return _dot(covered, self.values[first : last + 1]) / float(covered.sum())
+        return dot(covered, self.values[first : last + 1]) / float(covered.sum())
 
     def interval(self, share: float) -> Interval:
         """Distribution-free interval of a quantile: two order statistics, at ranks of the binomial distribution.
@@ -165,7 +165,7 @@ def _resampled_sums(columns: list[Floats], counts: Floats, rng: np.random.Genera
         else:
             drawn = rng.multinomial(size, counts / size, size=draws).astype(float)
             for whole, column in varying:
-                whole[start : start + draws] = np.einsum("ij,j->i", drawn, column)  # not `@`: see `_dot`
+                whole[start : start + draws] = np.einsum("ij,j->i", drawn, column)  # not `@`: see `dot`
     return sums
 
 
