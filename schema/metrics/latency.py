@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import quantile, quantile_interval, weighted_mean
+from thinkmeter.schema.metrics.statistics import Ranked, weighted_mean
 from thinkmeter.schema.policy import Policy
 
 FIRST_CHUNK: Final = "first chunk"
@@ -28,9 +28,10 @@ def latency(cells: Cells, policy: Policy) -> Estimate:
     if n < policy.min_requests:
         return Estimate.insufficient(n, f"{n} of {policy.min_requests} calls that tell it", detail)
     columns = told["ms"], told["calls"], told["weight"]
-    low, high = quantile_interval(0.50, *columns)
-    detail |= {"p50": quantile(0.50, *columns), "p50_low": low, "p50_high": high}
+    ranked = Ranked.of(*columns)
+    low, high = ranked.interval(0.50)
+    detail |= {"p50": ranked.quantile(0.50), "p50_low": low, "p50_high": high}
     if target is not None:
         detail["within_target"] = weighted_mean(told["ms"] <= target, *columns[1:])
-    low, high = quantile_interval(0.95, *columns)
-    return Estimate(quantile(0.95, *columns), low, high, n, State.OK, detail)
+    low, high = ranked.interval(0.95)
+    return Estimate(ranked.quantile(0.95), low, high, n, State.OK, detail)

@@ -6,7 +6,7 @@ import numpy as np
 
 from thinkmeter.schema.metrics.cells import Cells
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import mean_interval, quantile, quantile_interval, weighted_mean
+from thinkmeter.schema.metrics.statistics import Ranked, mean_interval, weighted_mean
 from thinkmeter.schema.policy import Policy
 
 QUANTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -33,10 +33,11 @@ def thinking_token_rate(cells: Cells, policy: Policy) -> Estimate:
     }
     if n < policy.min_requests:
         return Estimate.insufficient(n, f"{n} of {policy.min_requests} requests whose thinking is known", detail)
-    known = known.at(np.argsort(known["tokens"], kind="stable"))  # once, for all that ranks them
+    known = known.at(np.argsort(known["tokens"], kind="stable"))  # the same draws, in whichever order rows come
     columns = known["tokens"], known["requests"], known["weight"]
+    ranked = Ranked.of(*columns)
     for name, share in QUANTILES.items():
-        low, high = quantile_interval(share, *columns)
-        detail |= {name: quantile(share, *columns), f"{name}_low": low, f"{name}_high": high}
+        low, high = ranked.interval(share)
+        detail |= {name: ranked.quantile(share), f"{name}_low": low, f"{name}_high": high}
     low, high = mean_interval(*columns)
     return Estimate(weighted_mean(*columns), low, high, n, State.OK, detail)

@@ -7,7 +7,7 @@ import numpy as np
 
 from thinkmeter.schema.metrics.cells import Cells, Column
 from thinkmeter.schema.metrics.estimate import Estimate, State
-from thinkmeter.schema.metrics.statistics import effective_size, weighted_mean, weighted_share, wilson
+from thinkmeter.schema.metrics.statistics import dot, effective_size, weighted_mean, weighted_share, wilson
 from thinkmeter.schema.policy import Policy
 
 BINS: Final = 10
@@ -44,7 +44,7 @@ class Judged:
             side = judged.where(judged["passed"] == passed)
             mine = labelled["passed"] == passed
             if len(side) and mine.any():
-                mass[mine] *= float(side["attempts"] @ side["weight"]) / mass[mine].sum()
+                mass[mine] *= dot(side["attempts"], side["weight"]) / mass[mine].sum()
             else:
                 whole = whole and not len(side)
         tier_1 = judged.where((judged["in_tier_1"] == 1) & ~np.isnan(judged["score"]))
@@ -128,8 +128,8 @@ def _reliability(judged: Judged) -> dict[str, Any]:
         if not mine.any():
             continue
         attempts, correct = cells["attempts"][mine], cells["is_correct"][mine]
-        share = float(mass[mine] @ correct / mass[mine].sum())
-        score = float(mass[mine] @ (cells["score_sum"][mine] / attempts) / mass[mine].sum())
+        share = dot(mass[mine], correct) / float(mass[mine].sum())
+        score = dot(mass[mine], cells["score_sum"][mine] / attempts) / float(mass[mine].sum())
         low, high = wilson(share, effective_size(attempts, mass[mine] / attempts))
         curve.append({"score": score, "correct": share, "low": low, "high": high, "n": int(attempts.sum())})
         error += float(mass[mine].sum() / mass[scored].sum()) * abs(share - score)

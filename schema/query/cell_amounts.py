@@ -86,17 +86,28 @@ def folded(sums: Iterable[str], amounts: Collection[str]) -> str:
 
 
 def valued(amount: str) -> str:
-    """An amount of a cell `c` in USD."""
-    rates = " * ".join(f"q.4[{at}]" for at in _at("one", "c.time"))
-    return f"arrayDotProduct(c.{amount}, arrayMap(one -> {rates}, c.parts))"
+    """An amount of a cell `c` in USD, by `WORTH`."""
+    return f"arrayDotProduct(c.{amount}, worth)"
 
 
 def current(part: str, time: str) -> str:
     """The part by the numbers that its rates have now."""
-    return f"({', '.join(f'q.5[{at}]' for at in _at(part, time))})"
+    rates = (_at(f"{part}.{place}", _epoch(time)) for place in (1, 2))
+    return f"({', '.join(f'q.5[{at}]' for at in rates)})"
 
 
-def _at(part: str, time: str) -> list[str]:
-    """Where the two rates of a part stand at a time."""
-    epoch = f"arrayCount(edge -> edge <= {time}, q.1)"
-    return [f"transform({part}.{place}, q.2, q.3, toUInt32(0)) + {epoch} + 1" for place in (1, 2)]
+def _epoch(time: str) -> str:
+    """How many rates began or ended until then."""
+    return f"arrayCount(edge -> edge <= {time}, q.1)"
+
+
+def _at(rate: str, epoch: str) -> str:
+    """Where a rate stands as it is in an epoch."""
+    return f"transform({rate}, q.2, q.3, toUInt32(0)) + {epoch} + 1"
+
+
+WORTH: Final = f"""{RATES.rstrip()},
+  {_epoch("c.time")} AS epoch,
+  arrayMap(one -> q.4[{_at("one.1", "epoch")}] * q.4[{_at("one.2", "epoch")}], c.parts) AS worth
+"""
+"""And what each part of a cell `c` is reckoned by."""

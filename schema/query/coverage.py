@@ -1,11 +1,13 @@
 """Which parts of a window rollups answer, and which requests are left for facts."""
 
 import dataclasses
+import struct
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from thinkmeter.schema.query.population import Quarters
+from thinkmeter.schema.query.sent import Sent
 
 QUARTER_S: Final = 900
 DAY_S: Final = 86_400
@@ -34,15 +36,11 @@ class Covered:
     """Which parts of a window rollups answer.
 
     Attributes:
-        days: days, as runs of (begin, end) in seconds since 1970.
-        quarters: and quarters of an hour.
-        build: the newest that is read.
+        used: the stretches whose cells are read.
         rest: the requests that facts answer.
     """
 
-    days: Sequence[tuple[int, int]]
-    quarters: Sequence[tuple[int, int]]
-    build: int
+    used: Sequence[Stretch]
     rest: Quarters
 
     @classmethod
@@ -57,25 +55,22 @@ class Covered:
         serving = [one for one in stretches if one.serves(amounts=amounts, calls=calls)]
         whole_days = {one.begin for one in serving if one.step == DAY_S}
         used = [one for one in serving if one.step == DAY_S or one.begin // DAY_S * DAY_S not in whole_days]
-        days, quarters = (
-            _joined([(begin, begin + step) for begin in sorted(one.begin for one in used if one.step == step)])
-            for step in (DAY_S, QUARTER_S)
-        )
-        whole = _joined(sorted([*days, *quarters]))
+        whole = _joined(sorted((one.begin, one.begin + one.step) for one in used))
         if not whole:
             return None
         holes = [at for (_, end), (begin, _) in pairwise(whole) for at in range(end, begin, QUARTER_S)]
         if len(holes) > MANY:
             return None
-        newest = max(one.build for one in used)
-        return cls(days, quarters, newest, Quarters(holes, (whole[0][0], whole[-1][1])))
+        return cls(used, Quarters(holes, (whole[0][0], whole[-1][1])))
 
     @property
-    def values(self) -> dict[str, Any]:
-        """What `cells_rows` is bound to."""
-        begin, end = self.rest.outside or (0, 0)
-        runs = {"cell_days": list(self.days), "cell_quarters": list(self.quarters)}
-        return {**runs, "cell_build": self.build, "cell_begin": begin, "cell_end": end}
+    def sent(self) -> Sent:
+        """What names the cells that are read: `step`, `time` and `build`."""
+        rows = (_ROW.pack(one.step, one.begin, one.build) for one in self.used)
+        return Sent(b"".join(rows), "step UInt32, time DateTime('UTC'), build UInt64")
+
+
+_ROW: Final = struct.Struct("<IIQ")
 
 
 def _joined(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

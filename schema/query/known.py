@@ -16,7 +16,7 @@ class Known:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `read` may ask for something else that is known
         self._told: dict[Hashable, tuple[float, float, Any]] = {}
 
     def told(self, what: Hashable, read: Callable[[], Told], for_s: float | None = None) -> tuple[Told, float]:
@@ -24,7 +24,8 @@ class Known:
 
         Args:
             what: it says; the same of it is read once.
-            read: asks the store; what it raises is raised, and nothing is known then.
+            read: asks the store, and may ask what is known of something else; what it raises is raised, and nothing
+                is known then.
             for_s: how long that holds; None: `KNOWN_S`.
         """
         with self._lock:

@@ -4,11 +4,11 @@ from functools import partial
 from typing import Any, Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
-from clickhouse_connect.driver.external import ExternalData
 from clickhouse_connect.driver.query import QueryResult
 
 from thinkmeter.schema.errors import RetryableError, ThinkmeterError
 from thinkmeter.schema.query.known import Known
+from thinkmeter.schema.query.sent import WITH_HEAD, Sent, divided
 from thinkmeter.schema.query.settings import PriceState
 from thinkmeter.schema.store.client import StoreAddress, connect
 
@@ -47,8 +47,7 @@ WITHOUT: Final = (
 """What the store does to a question before it runs, and which takes it longer than it saves: each walks through all of
 the question once more, and the first through all of its subqueries for each comparison. Answers are the same."""
 SENT: Final = ("price_arrays", "rate_arrays")
-"""Views of one row that questions read as they are planned, which takes longer than to send the row along. Sent, it has
-the name of the view and stands in its place."""
+"""Views of one row that questions read as they are planned, which takes longer than to send the row along."""
 SENT_S: Final = 600.0
 """How long such a row is kept: it holds for as long as the prices are the same ones."""
 
@@ -83,7 +82,7 @@ class Questions:
 
         Args:
             sql: the question.
-            values: what it is bound to.
+            values: what it is bound to, by name; and rows that are sent along, by the name of their table.
             prices: the ones that hold; None: the question looks for itself.
 
         Raises:
@@ -91,50 +90,16 @@ class Questions:
             ThinkmeterError: it refuses.
         """
         try:
-            sent = self._sent(sql, prices) if prices is not None else None
-            return self.client.query(sql, parameters=values, column_oriented=True, tz_mode="aware", external_data=sent)
+            bound, sent = divided(values if prices is None else {**values, **self._sent(sql, prices)})
+            return self.client.query(sql, parameters=bound, column_oriented=True, tz_mode="aware", external_data=sent)
         except OperationalError as error:
             raise RetryableError(f"the store at {self._address.host}:{self._address.port} does not answer") from error
         except DatabaseError as error:
             raise ThinkmeterError(f"the store refused the question: {str(error).splitlines()[0][:300]}") from error
 
-    def _sent(self, sql: str, prices: PriceState) -> ExternalData | None:
+    def _sent(self, sql: str, prices: PriceState) -> dict[str, Sent]:
         views = [view for view in SENT if f"FROM {view}" in sql]
-        if not views:
-            return None
-        sent = ExternalData()
-        for view in views:
-            row, _ = self._known.told((view, prices), partial(self._row, view), SENT_S)
-            sent.add_file(file_name=view, data=row, fmt=_FORMAT, structure=_structure(row))
-        return sent
+        return {view: self._known.told((view, prices), partial(self._row, view), SENT_S)[0] for view in views}
 
-    def _row(self, view: str) -> bytes:
-        return self.client.raw_query(f"SELECT * FROM {view}", fmt=_FORMAT)
-
-
-_FORMAT: Final = "RowBinaryWithNamesAndTypes"
-
-
-def _structure(rows: bytes) -> str:
-    """Names and types of columns out of the head of rows in `_FORMAT`: how many, the names, the types."""
-    at = 0
-
-    def number() -> int:
-        """LEB128: seven bits a byte, the lowest first, the eighth where more follow."""
-        nonlocal at
-        found, shift = 0, 0
-        while True:
-            found |= (rows[at] & 0x7F) << shift
-            shift, at = shift + 7, at + 1
-            if rows[at - 1] < 0x80:
-                return found
-
-    def word() -> str:
-        nonlocal at
-        size = number()
-        at += size
-        return rows[at - size : at].decode()
-
-    count = number()
-    names = [word() for _ in range(count)]
-    return ", ".join(f"`{name}` {word()}" for name in names)
+    def _row(self, view: str) -> Sent:
+        return Sent.told(self.client.raw_query(f"SELECT * FROM {view}", fmt=WITH_HEAD))

@@ -14,7 +14,7 @@ from thinkmeter.schema.alerting.store import WATERMARK as ALERTS
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
 from thinkmeter.schema.metrics.cells import Cells
-from thinkmeter.schema.metrics.statistics import quantile, weighted_mean
+from thinkmeter.schema.metrics.statistics import Ranked, weighted_mean
 from thinkmeter.schema.metrics.ttr import QUANTILES
 from thinkmeter.schema.policy import DEFAULT, Policies
 from thinkmeter.schema.prices import Rate
@@ -159,7 +159,8 @@ class Reader:
             known = cells.where(cells["settled"].astype(bool) & (cells["tokens"] >= 0))
             if len(known):
                 columns = known["tokens"], known["requests"], known["weight"]
-                quantiles = [quantile(share, *columns) for share in QUANTILES.values()]
+                ranked = Ranked.of(*columns)
+                quantiles = [ranked.quantile(share) for share in QUANTILES.values()]
                 yield named, known.count("requests"), weighted_mean(*columns), quantiles
 
     def cost_over_time(self, filters: Filters, *, by: str | None = None, step_s: int | None = None) -> list[CostPoint]:
@@ -243,13 +244,9 @@ class Reader:
         return ZoneInfo(self._settings().timezone)
 
     def _settings(self) -> Settings:
-        def read() -> Settings:
-            [row] = self._query(statement(__package__, "settings"), {}).result_rows
-            return Settings.by(row)
-
         if not self._shares:
-            return read()
-        settings, ago_s = self._known.told("settings", read)
+            return Settings.read(self._query, self._known)
+        settings, ago_s = self._known.told("settings", lambda: Settings.read(self._query, self._known))
         return dataclasses.replace(settings, as_of=settings.as_of + dt.timedelta(seconds=ago_s))
 
     def _rows(
@@ -265,8 +262,8 @@ class Reader:
         if metric.against:
             bases = {_beside(key, metric): cells for key, cells in groups if key[metric.keys[0]] == metric.against}
         for key, cells in groups:
-            tasks = set(cells["task"])
-            policy = settings.policies[tasks.pop() if len(tasks) == 1 else DEFAULT]
+            tasks = cells["task"]
+            policy = settings.policies[str(tasks[0]) if len(tasks) and (tasks == tasks[0]).all() else DEFAULT]
             estimate = metric.estimate(cells, policy, bases.get(_beside(key, metric)))
             yield ReportRow(
                 key, estimate.value, estimate.low, estimate.high, estimate.n, estimate.state, estimate.detail

@@ -10,7 +10,17 @@ from typing import Any, Final, Self
 from sqlalchemy import literal_column
 
 from thinkmeter.schema.metrics.catalogue import METRICS, Metric
-from thinkmeter.schema.query.cell_amounts import RATES, current, each_part, folded, items, kept, summed_by_part, valued
+from thinkmeter.schema.query.cell_amounts import (
+    RATES,
+    WORTH,
+    current,
+    each_part,
+    folded,
+    items,
+    kept,
+    summed_by_part,
+    valued,
+)
 from thinkmeter.schema.query.coverage import DAY_S, QUARTER_S, Covered
 from thinkmeter.schema.query.facts import PARTS
 from thinkmeter.schema.query.filters import Filters
@@ -115,7 +125,7 @@ def rolled(
     """
     names, outline = tuple(by), Outline.of(metric)
     facts, values = asked(metric.source, filters, names, timezone, metric.sql, facts=True, quarters=covered.rest)
-    values |= covered.values
+    values |= {USED: covered.sent}
     conditions, more = _conditions(filters)
     values |= more
     columns = (*outline.cells, *([outline.distinct] if outline.distinct else []))
@@ -129,7 +139,7 @@ def rolled(
         own = {name: f"sum({expression})" for name, expression in own.items()}
     said = (f"{own[name]} AS {name}" if name in own else name for name in outline.cells)
     parts = [
-        f"{RATES if outline.amounts else ''}SELECT {key} AS key, {', '.join(said)}{none}\n"
+        f"{WORTH if outline.amounts else ''}SELECT {key} AS key, {', '.join(said)}{none}\n"
         f"FROM {metric.name}_cells AS c\nWHERE {' AND '.join([_USED, *conditions])}"
         + (f"\nGROUP BY {', '.join(dict.fromkeys((*names, *outline.groups)))}" if joined else "")
     ]
@@ -181,14 +191,9 @@ def _joining_arrays(outline: Outline) -> str:
     )
 
 
-_BEGINS: Final = """(SELECT toDateTime(arrayJoin(arrayFlatten(arrayMap(run -> range(run.1, run.2, {step}),
-    {{cell_{name}:Array(Tuple(UInt32, UInt32))}}))), 'UTC'))"""
-_USED: Final = f"""time >= toDateTime({{cell_begin:UInt32}}, 'UTC') AND time < toDateTime({{cell_end:UInt32}}, 'UTC')
-  AND (step, time, build) IN (SELECT r.step, r.time, max(r.build) FROM rollup_stretches AS r
-    WHERE r.build <= {{cell_build:UInt64}}
-    AND ((r.step = {DAY_S} AND r.time IN {_BEGINS.format(step=DAY_S, name="days")})
-      OR (r.step = {QUARTER_S} AND r.time IN {_BEGINS.format(step=QUARTER_S, name="quarters")}))
-    GROUP BY r.step, r.time)"""
+USED: Final = "used_stretches"
+"""Table of the stretches whose cells a question reads, which is sent along with it."""
+_USED: Final = f"(step, time, build) IN {USED}"
 
 
 def _conditions(filters: Filters, of: str = "") -> tuple[list[str], dict[str, Any]]:

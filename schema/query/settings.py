@@ -2,13 +2,20 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import Any, Self, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Self, TypeAlias
+
+from clickhouse_connect.driver.query import QueryResult
 
 from thinkmeter.schema.metrics.catalogue import Source
 from thinkmeter.schema.policy import Policies
 from thinkmeter.schema.query.filters import Filters
+from thinkmeter.schema.query.known import Known
 from thinkmeter.schema.query.population import may_use_facts
+from thinkmeter.schema.store.statement import statement
+
+RULES_S: Final = 600.0
+"""How long it is kept what rules say: for as long as they are the same ones, which is told in a third of the time."""
 
 PriceState: TypeAlias = tuple[int, int]
 """How many prices the store has, and all that they say as one number."""
@@ -45,9 +52,21 @@ class Settings:
         return may_use_facts([*by, *filters.where], source, sql)
 
     @classmethod
-    def by(cls, row: Sequence[Any]) -> Self:
-        """The settings that a row of `settings.sql` tells."""
-        as_of, policies, timezone, rules, (made_by, whole_from), (facts, first, last), prices = row
-        facts_from = whole_from.astimezone(dt.UTC) if made_by == rules else None
+    def read(cls, ask: Callable[[str, dict[str, Any]], QueryResult], known: Known) -> Self:
+        """The settings of now.
+
+        Args:
+            ask: the store.
+            known: where it is kept what rules say.
+        """
+        [row] = ask(statement(__package__, "settings"), {}).result_rows
+        as_of, rules, (made_by, whole_from), (facts, first, last), prices = row
+
+        def said() -> tuple[Policies, str, int]:
+            [(policies, timezone, made_by)] = ask(statement(__package__, "rules"), {}).result_rows
+            return Policies.from_json(dict(policies)), timezone or "UTC", made_by
+
+        (policies, timezone, rules_of_requests), _ = known.told(("rules", rules), said, RULES_S)
+        facts_from = whole_from.astimezone(dt.UTC) if made_by == rules_of_requests else None
         facts_per_s = facts / max((last - first).total_seconds(), 1.0)
-        return cls(as_of, Policies.from_json(dict(policies)), timezone or "UTC", facts_from, facts_per_s, tuple(prices))
+        return cls(as_of, policies, timezone, facts_from, facts_per_s, tuple(prices))

@@ -20,6 +20,7 @@ from thinkmeter.schema.query import Filters, Reader, RollupState
 from thinkmeter.schema.query.coverage import Covered, Stretch
 from thinkmeter.schema.query.population import BUCKET, asked
 from thinkmeter.schema.query.rollups import AMOUNTS, PLACES, Outline, may_use_days, rolled
+from thinkmeter.schema.query.sent import divided
 from thinkmeter.schema.store.client import StoreAddress
 from thinkmeter.schema.store.erasure import erase
 from thinkmeter.schema.store.retention import RetentionSettings, apply_retention
@@ -58,7 +59,8 @@ def covered(
 
 def cells(client: Client, sql: str, values: Mapping[str, Any], outline: Outline) -> dict[Any, dict[str, Any]]:
     found = {}
-    for whole in client.query(sql, parameters=dict(values)).named_results():
+    bound, sent = divided(values)
+    for whole in client.query(sql, parameters=bound, external_data=sent).named_results():
         for row in each(whole):
             key = tuple(repr(row.pop(name)) for name in ("key", *outline.groups))
             assert key not in found
@@ -93,7 +95,7 @@ def assert_same(
     assert rollups.keys() == facts.keys(), (said, parts)
     for key in facts:
         assert same(rollups[key], facts[key]), (said, parts, key, rollups[key], facts[key])
-    return len(parts.days) + len(parts.quarters)
+    return len(parts.used)
 
 
 def windows(chance: random.Random) -> tuple[dt.datetime, dt.datetime]:
@@ -341,7 +343,7 @@ def test_a_day_is_not_read_once_a_rate_begins_between_its_begin_and_its_first_ca
         assert assert_same(client, metric, everything, ("task",)) == 1
         parts = covered(client, metric, everything, ("task",))
         assert parts is not None
-        assert (len(parts.days), len(parts.quarters)) == (0, 1)
+        assert [one.step for one in parts.used] == [900]
 
 
 def test_a_day_goes_before_its_quarters_where_it_may_be_used() -> None:
@@ -356,13 +358,12 @@ def test_a_day_goes_before_its_quarters_where_it_may_be_used() -> None:
     priced = Covered.by(stretches, amounts=True, calls=False)
     of_calls = Covered.by(stretches, amounts=True, calls=True)
     assert without is not None
-    assert (list(without.days), list(without.quarters), without.build) == ([(day, day + 2 * 86_400)], [], 4)
+    assert list(without.used) == [stretches[0], stretches[3]]
     assert priced is not None
-    assert (list(priced.days), priced.build) == ([(next_day, next_day + 86_400)], 6)
-    assert list(priced.quarters) == [(day, day + 900), (day + 1_800, day + 2_700)]
+    assert list(priced.used) == stretches[1:]
     assert list(priced.rest.inside) == [day + 900, *range(day + 2_700, next_day, 900)]
     assert of_calls is not None
-    assert (list(of_calls.days), list(of_calls.quarters)) == ([], [(day + 1_800, day + 2_700)])
+    assert list(of_calls.used) == [stretches[2]]
     assert of_calls.rest.outside == (day + 1_800, day + 2_700)
     assert Covered.by(stretches[:1], amounts=True, calls=False) is None
 

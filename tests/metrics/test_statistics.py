@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.metrics import reference
 from thinkmeter.schema.metrics.statistics import (
     DRAWS,
+    Interval,
+    Ranked,
     effective_size,
     mean_interval,
     percentile_interval,
-    quantile,
-    quantile_interval,
     resampled_means,
     score_interval,
     weighted_mean,
@@ -24,6 +24,14 @@ from thinkmeter.schema.metrics.statistics import (
 
 counts_of_tokens = st.lists(st.integers(0, 50_000), min_size=1, max_size=60)
 shares = st.floats(0.01, 0.99)
+
+
+def quantile(share: float, *columns: np.ndarray) -> float:
+    return Ranked.of(*columns).quantile(share)
+
+
+def quantile_interval(share: float, *columns: np.ndarray) -> Interval:
+    return Ranked.of(*columns).interval(share)
 
 
 def ones(values: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
