@@ -14,7 +14,9 @@ from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
 from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 40_000
-"""How many requests one statement makes: a second, and 150 MB; of 60,000 it takes a tenth less time and twice that."""
+"""How many requests one statement makes, at most: half a second and 200 MB, in which no other job runs."""
+LARGE_PIECE: Final = 90_000
+"""The same where none has to: a third of a second goes into each statement, however many requests it makes."""
 AT_ONCE: Final = 2
 """How many pieces are made side by side, since the store makes each on one core."""
 STRETCH: Final = 1_000_000
@@ -78,7 +80,7 @@ def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, in
     """
     run, made = _Run(client), 0
     run.note_days(run.state.since)
-    number = run.ask("requests_since", since=since, until=NOTHING)
+    number = run.ask("requests_since", LARGE_PIECE, since=since, until=NOTHING)
     pieces = run.pieces(number)
     for piece, size in enumerate(run.make(number, range(pieces)), start=1):
         made += size
@@ -118,7 +120,7 @@ class _Run:
             if self.state.settled_until > self.state.since:
                 self._reach(since=self.state.until)
             return 0
-        run = self.ask("requests_changed", since=self.state.since)
+        run = self.ask("requests_changed", PIECE, since=self.state.since)
         made = sum(self.make(run, range(self.pieces(run))))
         self._reach(made, since=self.state.until)
         return made
@@ -141,14 +143,14 @@ class _Run:
         if pieces:
             self._reach(whole_from=begin, rebuild=0, pieces_done=0)
         else:
-            self._reach(rebuild=self.ask("requests_since", since=begin, until=state.whole_from), pieces_done=0)
+            self._reach(rebuild=self.ask("requests_since", PIECE, since=begin, until=state.whole_from), pieces_done=0)
         return 0
 
-    def ask(self, name: str, **values: Any) -> int:
-        """Write down which requests are to be made anew; the number of that run."""
+    def ask(self, name: str, size: int, **values: Any) -> int:
+        """Write down which requests are to be made anew, in pieces of so many at most; the number of that run."""
         run = time.time_ns()
         self._do(name, run=run, **values)
-        self._do("requests_asked", run=run, size=PIECE)
+        self._do("requests_asked", run=run, size=size, at_once=AT_ONCE)
         return run
 
     def pieces(self, run: int) -> int:
@@ -157,13 +159,15 @@ class _Run:
 
     def make(self, run: int, pieces: Sequence[int]) -> Iterator[int]:
         """Make the requests of these pieces anew, some side by side; how many those are of each."""
-        versions = []
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="requests") as pool:
+            versions = []
             for version, made in pool.map(partial(self._make, run), pieces):
                 versions.append(version)
                 yield made
-        if versions:  # of all of them at once, since each looks through whole days
-            self._do("requests_removed", run=run, first=min(pieces), last=max(pieces), version=min(versions))
+            # of many pieces at once, since each looks through whole days
+            size = -(-len(pieces) // AT_ONCE)
+            some = [pieces[first : first + size] for first in range(0, len(pieces), size or 1)]
+            list(pool.map(lambda part: self._remove(run, part, min(versions)), some))
 
     def _make(self, run: int, piece: int) -> tuple[dt.datetime, int]:
         """Make the requests of a piece anew: as of when, and how many they are."""
@@ -178,6 +182,10 @@ class _Run:
         numbered = "numbered" if unnumbered else "stated"
         self._do("requests_build", **asked, lost=lost, numbered=numbered, version=version)
         return version, int(made)
+
+    def _remove(self, run: int, pieces: Sequence[int], version: dt.datetime) -> None:
+        """Delete what these pieces have left behind that were made as of `version` or later."""
+        self._do("requests_removed", run=run, first=min(pieces), last=max(pieces), version=version)
 
     def _do(self, name: str, **values: Any) -> None:
         """Do what the file says; `lost` is not bound, but text that stands in it."""
