@@ -11,6 +11,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
+from thinkmeter.collector.jobs.planning import planned_soon
 from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 40_000
@@ -93,6 +94,7 @@ class _Run:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._settings = planned_soon(client)
         self._began = time.monotonic()
         self.state = _State(*client.query(_sql("requests_state"), tz_mode="aware").result_rows[0])
 
@@ -172,7 +174,7 @@ class _Run:
     def _make(self, run: int, piece: int) -> tuple[dt.datetime, int]:
         """Make the requests of a piece anew: as of when, and how many they are."""
         asked = {"run": run, "piece": piece}
-        found = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware")
+        found = self._client.query(_sql("requests_now"), parameters=asked, settings=self._settings, tz_mode="aware")
         [(version, made, unnumbered)] = found.result_rows
         near = 0
         if self.state.unplaced:
@@ -190,7 +192,7 @@ class _Run:
     def _do(self, name: str, **values: Any) -> None:
         """Do what the file says; `lost` is not bound, but text that stands in it."""
         sql = _sql(name).replace("{lost}", values.pop("lost", ""))
-        self._client.command(sql, parameters=values)
+        self._client.command(sql, parameters=values, settings=self._settings)
 
     def _reach(self, made: int = 0, **changes: Any) -> None:
         for name, value in changes.items():
