@@ -61,7 +61,7 @@ def refresh_requests(client: Client, *, budget_s: float | None = BUDGET_S) -> in
         How many requests were touched.
     """
     began = time.monotonic()
-    run = _Run(client)
+    run = _Run(client, LARGE_PIECE if budget_s is None else PIECE)
     run.begin()
     made = run.newest()
     while run.state.whole_from > ALL:
@@ -79,9 +79,9 @@ def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, in
         since: from when on.
         told: called after each piece, with how many are done and how many there are.
     """
-    run, made = _Run(client), 0
+    run, made = _Run(client, LARGE_PIECE), 0
     run.note_days(run.state.since)
-    number = run.ask("requests_since", LARGE_PIECE, since=since, until=NOTHING)
+    number = run.ask("requests_since", since=since, until=NOTHING)
     pieces = run.pieces(number)
     for piece, size in enumerate(run.make(number, range(pieces)), start=1):
         made += size
@@ -92,8 +92,9 @@ def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, in
 class _Run:
     """One run of the job; what it has done is in the store as soon as it is done."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, size: int) -> None:
         self._client = client
+        self._size = size
         self._settings = planned_soon(client)
         self._began = time.monotonic()
         self.state = _State(*client.query(_sql("requests_state"), tz_mode="aware").result_rows[0])
@@ -122,7 +123,7 @@ class _Run:
             if self.state.settled_until > self.state.since:
                 self._reach(since=self.state.until)
             return 0
-        run = self.ask("requests_changed", PIECE, since=self.state.since)
+        run = self.ask("requests_changed", since=self.state.since)
         made = sum(self.make(run, range(self.pieces(run))))
         self._reach(made, since=self.state.until)
         return made
@@ -145,14 +146,14 @@ class _Run:
         if pieces:
             self._reach(whole_from=begin, rebuild=0, pieces_done=0)
         else:
-            self._reach(rebuild=self.ask("requests_since", PIECE, since=begin, until=state.whole_from), pieces_done=0)
+            self._reach(rebuild=self.ask("requests_since", since=begin, until=state.whole_from), pieces_done=0)
         return 0
 
-    def ask(self, name: str, size: int, **values: Any) -> int:
-        """Write down which requests are to be made anew, in pieces of so many at most; the number of that run."""
+    def ask(self, name: str, **values: Any) -> int:
+        """Write down which requests are to be made anew, and in which pieces; the number of that run."""
         run = time.time_ns()
         self._do(name, run=run, **values)
-        self._do("requests_asked", run=run, size=size, at_once=AT_ONCE)
+        self._do("requests_asked", run=run, size=self._size, at_once=AT_ONCE)
         return run
 
     def pieces(self, run: int) -> int:
