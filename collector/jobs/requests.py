@@ -15,9 +15,9 @@ from thinkmeter.collector.jobs.planning import planned_soon
 from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 40_000
-"""How many requests one statement makes, at most: half a second and 200 MB, in which no other job runs."""
+"""How many requests one statement makes, at most: half a second and 150 MB, in which no other job runs."""
 LARGE_PIECE: Final = 90_000
-"""The same where none has to: a third of a second goes into each statement, however many requests it makes."""
+"""The same where none has to, and 240 MB: 0.3 s of CPU go into each statement, however many requests it makes."""
 AT_ONCE: Final = 2
 """How many pieces are made side by side, since the store makes each on one core."""
 STRETCH: Final = 1_000_000
