@@ -11,10 +11,13 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
+from thinkmeter.collector.jobs.planning import planned_soon
 from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 40_000
-"""How many requests one statement makes: a second, and 150 MB; of 60,000 it takes a tenth less time and twice that."""
+"""How many requests one statement makes, at most: half a second and 150 MB, in which no other job runs."""
+LARGE_PIECE: Final = 90_000
+"""The same where none has to, and 240 MB: 0.3 s of CPU go into each statement, however many requests it makes."""
 AT_ONCE: Final = 2
 """How many pieces are made side by side, since the store makes each on one core."""
 STRETCH: Final = 1_000_000
@@ -58,7 +61,7 @@ def refresh_requests(client: Client, *, budget_s: float | None = BUDGET_S) -> in
         How many requests were touched.
     """
     began = time.monotonic()
-    run = _Run(client)
+    run = _Run(client, LARGE_PIECE if budget_s is None else PIECE)
     run.begin()
     made = run.newest()
     while run.state.whole_from > ALL:
@@ -76,7 +79,7 @@ def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, in
         since: from when on.
         told: called after each piece, with how many are done and how many there are.
     """
-    run, made = _Run(client), 0
+    run, made = _Run(client, LARGE_PIECE), 0
     run.note_days(run.state.since)
     number = run.ask("requests_since", since=since, until=NOTHING)
     pieces = run.pieces(number)
@@ -89,8 +92,10 @@ def rebuild_requests(client: Client, since: dt.datetime, told: Callable[[int, in
 class _Run:
     """One run of the job; what it has done is in the store as soon as it is done."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, size: int) -> None:
         self._client = client
+        self._size = size
+        self._settings = planned_soon(client)
         self._began = time.monotonic()
         self.state = _State(*client.query(_sql("requests_state"), tz_mode="aware").result_rows[0])
 
@@ -145,10 +150,10 @@ class _Run:
         return 0
 
     def ask(self, name: str, **values: Any) -> int:
-        """Write down which requests are to be made anew; the number of that run."""
+        """Write down which requests are to be made anew, and in which pieces; the number of that run."""
         run = time.time_ns()
         self._do(name, run=run, **values)
-        self._do("requests_asked", run=run, size=PIECE)
+        self._do("requests_asked", run=run, size=self._size, at_once=AT_ONCE)
         return run
 
     def pieces(self, run: int) -> int:
@@ -157,18 +162,20 @@ class _Run:
 
     def make(self, run: int, pieces: Sequence[int]) -> Iterator[int]:
         """Make the requests of these pieces anew, some side by side; how many those are of each."""
-        versions = []
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="requests") as pool:
+            versions = []
             for version, made in pool.map(partial(self._make, run), pieces):
                 versions.append(version)
                 yield made
-        if versions:  # of all of them at once, since each looks through whole days
-            self._do("requests_removed", run=run, first=min(pieces), last=max(pieces), version=min(versions))
+            # of many pieces at once, since each looks through whole days
+            size = -(-len(pieces) // AT_ONCE)
+            some = [pieces[first : first + size] for first in range(0, len(pieces), size or 1)]
+            list(pool.map(lambda part: self._remove(run, part, min(versions)), some))
 
     def _make(self, run: int, piece: int) -> tuple[dt.datetime, int]:
         """Make the requests of a piece anew: as of when, and how many they are."""
         asked = {"run": run, "piece": piece}
-        found = self._client.query(_sql("requests_now"), parameters=asked, tz_mode="aware")
+        found = self._client.query(_sql("requests_now"), parameters=asked, settings=self._settings, tz_mode="aware")
         [(version, made, unnumbered)] = found.result_rows
         near = 0
         if self.state.unplaced:
@@ -179,10 +186,14 @@ class _Run:
         self._do("requests_build", **asked, lost=lost, numbered=numbered, version=version)
         return version, int(made)
 
+    def _remove(self, run: int, pieces: Sequence[int], version: dt.datetime) -> None:
+        """Delete what these pieces have left behind that were made as of `version` or later."""
+        self._do("requests_removed", run=run, first=min(pieces), last=max(pieces), version=version)
+
     def _do(self, name: str, **values: Any) -> None:
         """Do what the file says; `lost` is not bound, but text that stands in it."""
         sql = _sql(name).replace("{lost}", values.pop("lost", ""))
-        self._client.command(sql, parameters=values)
+        self._client.command(sql, parameters=values, settings=self._settings)
 
     def _reach(self, made: int = 0, **changes: Any) -> None:
         for name, value in changes.items():

@@ -156,4 +156,5 @@ FROM whole AS w
 LEFT JOIN said AS e ON e.project = w.project AND e.request_id = w.request_id
 -- Each row is a request of its own, so the store need not look for versions among them. Groups in two levels would come out
 -- in 256 pieces, for each of which all expressions begin anew: that takes twice as long.
-SETTINGS join_use_nulls = 0, optimize_on_insert = 0, group_by_two_level_threshold = 0, group_by_two_level_threshold_bytes = 0
+SETTINGS join_use_nulls = 0, optimize_on_insert = 0, group_by_two_level_threshold = 0, group_by_two_level_threshold_bytes = 0,
+  max_threads = 1, max_block_size = 16384

@@ -113,6 +113,17 @@ def test_requests_that_come_to_begin_in_another_quarter_leave_nothing_behind_in_
         assert facts(made, name)["time"].replace(tzinfo=dt.UTC) == START + dt.timedelta(seconds=600)
 
 
+@pytest.mark.parametrize(("requests", "sizes"), [(2, [2]), (5, [2, 1, 1, 1]), (8, [2, 2, 2, 2])])
+def test_pieces_are_of_one_size_and_none_is_made_alone(
+    made: Client, monkeypatch: pytest.MonkeyPatch, requests: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(job, "PIECE", 2)
+    insert(made, "spans", [call(f"piece {requests} {n}", n * DAY_S) for n in range(requests)])
+    assert refresh_requests(made) == requests
+    newest = "SELECT count() AS size FROM changed_requests WHERE run = (SELECT max(run) FROM changed_requests)"
+    assert [row["size"] for row in select(made, f"{newest} GROUP BY piece ORDER BY piece")] == sizes
+
+
 def test_calls_of_attempts_that_overlap_stand_in_the_order_of_their_begin(made: Client) -> None:
     insert(made, "spans", [call("overlap", at_s, n) for at_s, n in ((0.0, 2), (1.0, 1), (2.0, 2), (3.0, 1))])
     assert refresh_requests(made) == 1

@@ -286,7 +286,8 @@ def is_whole(client: Client) -> bool:
 def test_reports_are_right_while_requests_are_made_anew_piece_by_piece(
     database: StoreAddress, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("thinkmeter.collector.jobs.requests.PIECE", 1)
+    for size in ("PIECE", "LARGE_PIECE"):
+        monkeypatch.setattr(f"thinkmeter.collector.jobs.requests.{size}", 1)
     insert_traffic(client, [answered(f"r{n}", thinking=n, at_s=-20 * DAY_S * (n // 3)) for n in range(5)])
     with Reader(database) as reader:
 
