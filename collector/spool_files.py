@@ -10,7 +10,17 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
 
-from thinkmeter.collector.record import HEADER_BYTES, Contents, marker, new_segment_id, read_records, read_whole, record
+from thinkmeter.collector.record import (
+    HEADER_BYTES,
+    Contents,
+    Frames,
+    Place,
+    marker,
+    new_segment_id,
+    read_records,
+    read_whole,
+    record,
+)
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema.errors import ThinkmeterError
 from thinkmeter.schema.logs import event
@@ -19,6 +29,8 @@ from thinkmeter.schema.store.hold import hold
 log = logging.getLogger(__name__)
 
 SUFFIX = ".segment"
+FRESH_S = 30.0
+"""So long after a segment was begun the kernel has in memory what was written, whatever the disk makes of it."""
 FILE_NAME = re.compile(r"(?P<id>(?P<signal>traces|logs)-(?P<time_ns>\d{20})-[0-9a-f]{32})\.segment")
 
 
@@ -31,19 +43,23 @@ class Segment:
         size: bytes of it that are on disk.
         opened_s: when its first request was received, by a clock that only goes forward, so that no jump of the other
             one makes it old.
+        written: what this process wrote, where all of that is in it and nothing else.
     """
 
     path: Path
     segment_id: str
     size: int
     opened_s: float
+    written: Contents | None = None
 
     def read(self) -> Contents:
-        """Its frames.
+        """Its frames; each is checked, unless it was written a moment ago.
 
         Raises:
             OSError: the disk fails.
         """
+        if self.written and time.monotonic() - self.opened_s < FRESH_S:
+            return self.written
         own = marker(self.segment_id)
         if contents := read_whole(self.path, self.size, own):
             return contents
@@ -53,11 +69,12 @@ class Segment:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Append:
-    """A frame that is to be put on disk; `done` once it is there."""
+    """A frame that is to be put on disk, and may hold evaluations; `done` once it is there."""
 
     signal: Signal
     frame: bytes
     items: int
+    evaluates: bool
     done: Future[None]
 
     @property
@@ -87,6 +104,9 @@ class OpenFile:
     items: int = 0
     synced: int = 0
     _unsynced: list[Append] = dataclasses.field(default_factory=list)
+    _places: list[Place] = dataclasses.field(default_factory=list)
+    _items: list[int] = dataclasses.field(default_factory=list)
+    _is_cut: bool = False
 
     @classmethod
     def create(cls, directory: Path, signal: Signal) -> Self:
@@ -115,6 +135,8 @@ class OpenFile:
             if written:
                 rest[0] = rest[0][written:]
         self.written_s = time.monotonic()
+        self._places.append(Place(self.size + HEADER_BYTES, len(append.frame), append.evaluates))
+        self._items.append(append.items)
         self.size += append.size
         self.items += append.items
         self._unsynced.append(append)
@@ -132,6 +154,7 @@ class OpenFile:
 
     def cut(self) -> list[Append]:
         """End it where it was last safe; the appends that are not in it."""
+        self._is_cut = True
         try:
             if self.synced:
                 # After a failed fsync nothing is known of the pages, so that the file is not used any further.
@@ -164,7 +187,10 @@ class OpenFile:
 
     def as_segment(self) -> Segment:
         """What is safe of it."""
-        return Segment(self.path, self.segment_id, self.synced, self.opened_s)
+        if self._is_cut:
+            return Segment(self.path, self.segment_id, self.synced, self.opened_s)
+        written = Contents(Frames(self.path, self._places, whole=True), self._items, [])
+        return Segment(self.path, self.segment_id, self.synced, self.opened_s, written)
 
 
 def left_segments(directory: Path) -> Iterator[tuple[Signal, Segment]]:
