@@ -1,7 +1,5 @@
 """The spool keeps what it acknowledged, and nothing by halves: cut files, full disks, kill -9."""
 
-import dataclasses
-import errno
 import json
 import os
 import signal as signals
@@ -16,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import wait_for
-from thinkmeter.collector.record import evaluates, file_of, marker, read_records, record
+from thinkmeter.collector.record import marker, read_records, record
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool import LARGE_BYTES, Spool
-from thinkmeter.collector.spool_files import FRESH_S, SUFFIX, Segment
+from thinkmeter.collector.spool_files import SUFFIX, Segment
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.errors import ThinkmeterError
 
@@ -387,49 +385,3 @@ def test_a_sender_that_hangs_up_does_not_stop_the_spool(spool: Spool) -> None:
     append: Future[None] = spool.append(Signal.TRACES, b"a", 1)
     assert not append.cancel()
     append.result(WAIT_S)
-
-
-def test_a_segment_that_was_just_written_is_not_read_and_a_cut_or_older_one_is(
-    tmp_path: Path,
-) -> None:
-    frames = [b"one", b"t" * 5000, b"three"]
-    whole = written_segment(tmp_path, frames)
-    assert whole.written is not None
-    fresh = whole.read()
-    assert fresh is whole.written
-    older = dataclasses.replace(whole, opened_s=whole.opened_s - FRESH_S).read()
-    assert older is not fresh
-    for read in (fresh, older):
-        assert (list(read.frames), read.items, read.damaged) == (frames, [1, 2, 3], [])
-        assert file_of(read.frames) == whole.path
-    assert [evaluates(fresh.frames[place : place + 1]) for place in range(3)] == [False, True, False]
-    with whole.path.open("r+b") as file:  # what a disk does to it shows once the kernel may have forgotten it
-        file.seek(whole.size - 1)
-        file.write(b"X")
-    assert len(dataclasses.replace(whole, opened_s=whole.opened_s - FRESH_S).read().frames) == 2
-
-
-def written_segment(tmp_path: Path, frames: list[bytes]) -> Segment:
-    spool = Spool(tmp_path / "spool", NO_RESERVE, Telemetry())
-    for number, frame in enumerate(frames, 1):
-        spool.append(Signal.TRACES, frame, number, evaluates=number == 2).result(WAIT_S)
-    segment = taken(spool)
-    spool.close()
-    return segment
-
-
-def test_a_segment_that_was_cut_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path / "spool", NO_RESERVE, Telemetry())
-    spool.append(Signal.TRACES, b"kept", 1).result(WAIT_S)
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "fdatasync", full_disk)
-        with pytest.raises(Deferred):
-            spool.append(Signal.TRACES, b"lost", 1).result(WAIT_S)
-    segment = taken(spool)
-    assert segment.written is None
-    assert contents(segment) == [b"kept"]
-    spool.close()
-
-
-def full_disk(descriptor: int) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
