@@ -69,7 +69,7 @@ class Frames(Sequence[bytes]):
         return [place.size for place in self._places]
 
     @property
-    def evaluate(self) -> bool:
+    def evaluates(self) -> bool:
         """Whether any may hold evaluations."""
         return any(place.evaluates for place in self._places)
 
@@ -114,7 +114,7 @@ def sizes(frames: Sequence[bytes]) -> list[int]:
 
 def evaluates(frames: Sequence[bytes]) -> bool:
     """Whether any frame may hold evaluations."""
-    return frames.evaluate if isinstance(frames, Frames) else any(EVALUATION in frame for frame in frames)
+    return frames.evaluates if isinstance(frames, Frames) else any(EVALUATION in frame for frame in frames)
 
 
 def file_of(frames: Sequence[bytes]) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.jobs.clock import bring_back, forget_marks, went_back
-from thinkmeter.collector.jobs.planning import planned_soon
+from thinkmeter.schema.query.questions import planned_soon
 from thinkmeter.schema.store.statement import statement
 
 PIECE: Final = 40_000

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from thinkmeter.collector.jobs.planning import on_one_core
 from thinkmeter.schema.metrics.catalogue import METRICS
 from thinkmeter.schema.query.coverage import DAY_S, QUARTER_S
+from thinkmeter.schema.query.questions import planned_soon
 from thinkmeter.schema.query.rollups import AMOUNTS, OF_DAYS, ROLLUPS_FROM, building, summing
 from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import CELLS, ROLLED
@@ -168,7 +168,8 @@ def _sum_up(client: Client, days: Sequence[dt.datetime], build: int) -> int:
 
 def _side_by_side(client: Client, asked: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Do statements, some at a time: the store plans and does each on one core."""
-    settings = on_one_core(client)
+    # what two cores have put together would have to be joined, and takes twice the memory
+    settings = {**planned_soon(client), "max_threads": 1}
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="rollups") as pool:
         for _ in pool.map(lambda one: client.command(one[0], parameters=one[1], settings=settings), asked):
             pass

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, Final
 
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from clickhouse_connect.driver.query import QueryResult
 
@@ -52,6 +53,12 @@ SENT_S: Final = 600.0
 """How long such a row is kept: it holds for as long as the prices are the same ones."""
 
 
+def planned_soon(client: Client) -> dict[str, int]:
+    """Settings by which the store plans without what is in `WITHOUT`, as far as this client may set them."""
+    known = {name: client.server_settings.get(name) for name in WITHOUT}
+    return {name: 0 for name, setting in known.items() if setting is not None and not setting.readonly}
+
+
 class Questions:
     """A connection that asks; for one thread at a time.
 
@@ -72,10 +79,8 @@ class Questions:
         """
         self._address, self._known = address, known
         self.client = connect(address, read_only=True)
-        for name in WITHOUT:
-            allowed = self.client.server_settings.get(name)
-            if allowed is not None and not allowed.readonly:
-                self.client.set_client_setting(name, 0)
+        for name, setting in planned_soon(self.client).items():
+            self.client.set_client_setting(name, setting)
 
     def ask(self, sql: str, values: dict[str, Any], prices: PriceState | None = None) -> QueryResult:
         """The answer, column by column; times in it have a time zone.

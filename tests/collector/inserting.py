@@ -1,6 +1,7 @@
 """A store that segments go into, and requests to put there."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -54,13 +55,20 @@ def counted(client: Client, table: str = "spans") -> int:
     return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])
 
 
-@pytest.fixture(scope="module")
-def module_client(store: EmbeddedStore) -> Iterator[Client]:
-    address = store.address.with_database("test_insertion")
+@contextmanager
+def own_database(store: EmbeddedStore, name: str) -> Iterator[Client]:
+    """A client of a database that the tests of a module share."""
+    address = store.address.with_database(name)
     migrate(address)
     with connect(address) as connected:
         yield connected
-        connected.command("DROP DATABASE test_insertion")
+        connected.command("DROP DATABASE {name:Identifier}", {"name": name})
+
+
+@pytest.fixture(scope="module")
+def module_client(store: EmbeddedStore) -> Iterator[Client]:
+    with own_database(store, "test_insertion") as connected:
+        yield connected
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from pydantic import ValidationError
 
+from tests.collector.inserting import own_database
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
 from thinkmeter.collector.canary import in_order, stored
 from thinkmeter.collector.dialects import DIALECTS
@@ -17,9 +18,7 @@ from thinkmeter.collector.privacy import NOTHING_KEPT, REDACTED, Kept, Privacy
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.schema import attributes as a
-from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 SECRET = "the user's secret words"
 CALL = {a.OPERATION_NAME: "chat", a.REQUEST_MODEL: "m", a.INPUT_TOKENS: 10, "temperature": 0.5, "input.mime_type": "t"}
@@ -173,11 +172,8 @@ def samples() -> dict[Signal, bytes]:
 
 @pytest.fixture(scope="module")
 def store_client(store: EmbeddedStore) -> Iterator[Client]:
-    address = store.address.with_database("test_privacy")
-    migrate(address)
-    with connect(address) as connected:
+    with own_database(store, "test_privacy") as connected:
         yield connected
-        connected.command("DROP DATABASE test_privacy")
 
 
 @pytest.mark.parametrize("privacy", [NOTHING_KEPT, KEEPS_CONTENT, MIXED], ids=["nothing", "content", "by project"])

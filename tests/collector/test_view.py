@@ -17,6 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.collector import dense
+from tests.collector.inserting import own_database
 from tests.collector.otlp import RECEIVED, SECOND, logs, pairs, span_of, traces, value
 from tests.collector.recordings import recorded
 from tests.collector.shown import NOT_SHOWN, SHOWN
@@ -30,9 +31,7 @@ from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, frame
 from thinkmeter.collector.value import double_text, json_string
 from thinkmeter.schema import attributes as a
-from thinkmeter.schema.store.client import connect
 from thinkmeter.schema.store.embedded import EmbeddedStore
-from thinkmeter.schema.store.migrate import migrate
 
 FEW = settings(
     max_examples=8,
@@ -165,12 +164,8 @@ def records(draw: st.DrawFn) -> LogRecord:
 
 @pytest.fixture(scope="module")
 def store_client(store: EmbeddedStore) -> Iterator[Client]:
-    """A client of a database that the tests of this module share."""
-    address = store.address.with_database("test_view")
-    migrate(address)
-    with connect(address) as connected:
+    with own_database(store, "test_view") as connected:
         yield connected
-        connected.command("DROP DATABASE test_view")
 
 
 @pytest.fixture(scope="module")
