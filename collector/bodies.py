@@ -6,9 +6,9 @@ Each function here returns one SELECT over a table of bodies, or a subquery. `vi
 from typing import Final
 
 from thinkmeter.collector.dialects import expressions
-from thinkmeter.collector.privacy import CONTENT_NAMES, NOTHING_KEPT, Privacy
+from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.sql import quoted
-from thinkmeter.collector.wire import EVENT_DEPTH, LOG_DEPTH, NOT_FLAT, RESOURCE_DEPTH, SPAN_DEPTH, is_deep, text, texts
+from thinkmeter.collector.wire import DEEP, EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, TELLS, text, texts
 
 SPAN_ROW: Final = (
     "project String, received_nano UInt64, resource_attributes Map(LowCardinality(String), String),"
@@ -25,21 +25,20 @@ RECORD_ROW: Final = (
 """Columns of what lies between: OTLP flat, times in nanoseconds since 1970, ids in hex."""
 
 
-def span_rows(bodies: str, privacy: Privacy = NOTHING_KEPT, flat: bool = False) -> str:
+def span_rows(bodies: str, privacy: Privacy = NOTHING_KEPT, flat: str = "") -> str:
     """Bodies of spans -> one row a span, redacted.
 
     Args:
         bodies: a table.
         privacy: what of the content is kept.
-        flat: whether the table has the structure of flat bodies; the query fails where one is not.
+        flat: where the table has the structure of flat bodies, `wire.FAILS` or `wire.TELLS`: what becomes of others.
     """
     event_text = privacy.redacted_sql(text("v", EVENT_DEPTH, flat))
     unread = _unread("s.attributes", privacy)
-    kind = f"bitOr(s.kind, {_thrown(_span_is_deep())})" if flat else "s.kind"
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name, scope_version,
   {_id("s.trace_id")} AS trace_id, {_id("s.span_id")} AS span_id, {_id("s.parent_span_id")} AS parent_span_id,
-  s.trace_state AS trace_state, s.name AS name, {kind} AS kind_code, s.start AS start_nano, s.end AS end_nano,
+  s.trace_state AS trace_state, s.name AS name, s.kind AS kind_code, s.start AS start_nano, s.end AS end_nano,
   s.status.code AS status_code, {privacy.redacted_sql("s.status.message")} AS status_message,
   s.attributes.key AS keys,
   {_redacted(texts("s.attributes.value", SPAN_DEPTH, flat=flat, unread=unread), privacy)} AS texts,
@@ -50,12 +49,10 @@ FROM ({_unnested(bodies, "spans", "s", privacy, flat)})"""
 
 def deep_spans(bodies: str) -> str:
     """Bodies in the structure of flat ones -> the names of spans for which `span_rows` would fail."""
+    told = "texts, mapValues(resource_attributes), arrayFlatten(event_texts)"
     return f"""
-SELECT name FROM (
-SELECT s.name AS name, deep OR {_span_is_deep()} AS is_deep FROM (
-SELECT deep, arrayJoin(scope.spans) AS s FROM (
-SELECT {_resource_is_deep()} AS deep, arrayJoin(r.scopes) AS scope FROM (
-SELECT arrayJoin(resources) AS r FROM {bodies})))) WHERE is_deep"""
+SELECT name FROM ({span_rows(bodies, flat=TELLS)})
+WHERE arrayExists(told -> position(told, {quoted(DEEP)}) > 0, arrayConcat({told}))"""
 
 
 def record_rows(bodies: str, privacy: Privacy = NOTHING_KEPT) -> str:
@@ -80,42 +77,28 @@ def _unread(attributes: str, privacy: Privacy) -> str:
     """
     if privacy.looks_into:
         return ""
-    return expressions.unread(f"{attributes}.key", f"{attributes}.value", CONTENT_NAMES)
+    return expressions.unread(f"{attributes}.key", f"{attributes}.value")
 
 
 def _redacted(array: str, privacy: Privacy) -> str:
     return f"arrayMap(value -> {privacy.redacted_sql('value')}, {array})" if privacy.redact else array
 
 
-def _unnested(bodies: str, contents: str, alias: str, privacy: Privacy, flat: bool = False) -> str:
+def _unnested(bodies: str, contents: str, alias: str, privacy: Privacy, flat: str = "") -> str:
     """One row for each span or record of a body.
 
     Joining an array repeats whatever stands beside it. So each level takes out what it needs before it goes deeper,
     and never carries the level that it came from: a whole request would be repeated for every span.
     """
     told = _redacted(texts("r.resource.attributes.value", RESOURCE_DEPTH, flat=flat, few=True), privacy)
-    received = f"bitOr(received_nano, {_thrown(_resource_is_deep())})" if flat else "received_nano"
     resource = f"mapFromArrays(r.resource.attributes.key, {told})"
     return f"""
 SELECT project, received_nano, resource_attributes, scope_name, scope_version, arrayJoin({contents}) AS {alias} FROM (
 SELECT project, received_nano, resource_attributes, s.scope.name AS scope_name, s.scope.version AS scope_version,
   s.{contents} AS {contents} FROM (
 SELECT project, received_nano, resource_attributes, arrayJoin(scopes) AS s FROM (
-SELECT project, {received} AS received_nano, {resource} AS resource_attributes, r.scopes AS scopes FROM (
+SELECT project, received_nano, {resource} AS resource_attributes, r.scopes AS scopes FROM (
 SELECT project, received AS received_nano, arrayJoin(resources) AS r FROM {bodies}))))"""
-
-
-def _resource_is_deep() -> str:
-    return is_deep("r.resource.attributes.value")
-
-
-def _span_is_deep() -> str:
-    return f"{is_deep('s.attributes.value')} OR arrayExists(e -> {is_deep('e.value')}, s.events.attributes)"
-
-
-def _thrown(condition: str) -> str:
-    """0, or the end of the query."""
-    return f"throwIf({condition}, {quoted(NOT_FLAT)})"
 
 
 def _id(raw: str) -> str:

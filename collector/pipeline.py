@@ -32,7 +32,7 @@ _PLAIN: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
 """What makes the rows of the signal's own table."""
 _ROWS: Final[Mapping[tuple[Signal, bool], tuple[Callable[[str, Privacy], str], str]]] = {
     (Signal.TRACES, False): (bodies.span_rows, wire.traces_structure()),
-    (Signal.TRACES, True): (partial(bodies.span_rows, flat=True), wire.traces_structure(flat=True)),
+    (Signal.TRACES, True): (partial(bodies.span_rows, flat=wire.FAILS), wire.traces_structure(flat=True)),
     (Signal.LOGS, False): (bodies.record_rows, wire.logs_structure()),
 }
 """What makes rows of bodies, of all or of flat ones alone, and their structure."""

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from thinkmeter.collector.dialects import DIALECTS
+from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS
 from thinkmeter.collector.sql import listed, quoted
 from thinkmeter.schema import attributes as a
 
@@ -147,11 +147,16 @@ class Privacy(BaseModel):
         """SQL: whether an attribute may be kept, given its key, its text and what `flat_sql` says."""
         content, thinking = (self._where(place) for place in (0, 1))
         if (content, thinking) == ("0", "0"):
-            return f"NOT match({key}, {quoted(f'{THINKING}|{CONTENT}')})"
+            # of names that stand for themselves a set knows sooner than a pattern, which is read anew for every block
+            return f"NOT ({key} IN ({listed(sorted(CONTENT_NAMES))}) OR match({key}, {quoted(OTHER_NAMES)}))"
         if (content, thinking) == ("1", "1"):
             return "1"
         part = self.stays_whole_sql(f"{flat} OR {self.part_sql(value)}")
         return f"if(match({key}, {quoted(THINKING)}), {thinking}, NOT match({key}, {quoted(CONTENT)}) OR {part})"
+
+    def content_stays_sql(self, key: str, value: str, flat: str) -> str:
+        """The same of an attribute that is known to be content or thinking."""
+        return self.stays_sql(key, value, flat) if self.looks_into else "0"
 
     def stays_whole_sql(self, holds_thinking: str) -> str:
         """SQL: whether what an event carries may be kept, given whether it holds thinking."""
@@ -208,13 +213,8 @@ THINKING: Final = _names({name for dialect in DIALECTS for name in dialect.think
 """Names of attributes that hold thinking, as a pattern."""
 CONTENT: Final = _names({name for dialect in DIALECTS for name in dialect.content})
 """Names of attributes that hold content, as a pattern."""
-CONTENT_NAMES: Final = frozenset(
-    name
-    for dialect in DIALECTS
-    for name in (*dialect.content, *dialect.thinking)
-    if not name.endswith(".") and "#" not in name
-)
-"""Those of either that are one name each."""
+OTHER_NAMES: Final = f"{THINKING}|{_names({name for d in DIALECTS for name in d.content} - CONTENT_NAMES)}"
+"""Those of either that are no `CONTENT_NAMES`, as a pattern."""
 
 _WORDS: Final = frozenset(THINKING_WORDS)
 _EITHER: Final = _compiled(f"{THINKING}|{CONTENT}")

@@ -26,6 +26,12 @@ SPAN_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", 
 STATUSES: Final = ("unset", "ok", "error")
 SEVERITIES: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 """OTLP's enumerations as the store spells them; its severity numbers count four steps of each from 1."""
+SAID_ALONE: Final = (
+    *("response_id", "request_id", "task", "strategy", "role", "phase", "error_type", "user_id", "session_id"),
+    *("usage_raw", "tier", "attempt", "sample", "reported_cost_usd", "reported_cost_ticks", "time_to_first_chunk_s"),
+    *("time_to_first_chunk_ms", "time_to_first_answer_s", "sampling_probability"),
+)
+"""Fields that have columns, and that nothing else depends on."""
 NO_ERROR_TYPE: Final = "_OTHER"
 """The conventions' word for an error of which no type is known."""
 
@@ -90,16 +96,20 @@ def _span_layers(privacy: Privacy) -> list[Layer]:
         "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
         "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
         "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
-        "keeps": expressions.kept(privacy.stays_sql("key", "value", "flat"), f"{THINKING}|{CONTENT}"),
+        "keeps": expressions.kept(
+            privacy.stays_sql("key", "value", "flat"),
+            privacy.content_stays_sql("key", "value", "flat"),
+            f"{THINKING}|{CONTENT}",
+        ),
         "event_keeps": _event_keeps(privacy),
         "odd": f"substring(concat({', '.join(_oddities())}), 2)",
     }
-    *layers, counted = expressions.meaning()
-    first, *rest = expressions.reading()
-    first = {**first, "start_is_time": is_time("start_nano"), "end_is_time": is_time("end_nano")}
+    *layers, meant, counted = expressions.meaning()
+    meant = {**meant, "start_is_time": is_time("start_nano"), "end_is_time": is_time("end_nano")}
     if privacy.looks_into:
-        first["flat"] = privacy.flat_sql("texts")
-    return [first, *rest, *layers, {**counted, **around}, _span_columns()]
+        meant["flat"] = privacy.flat_sql("texts")
+    counted = {**counted, **expressions.said(*SAID_ALONE), **around}
+    return [*expressions.reading(), *layers, meant, counted, _span_columns()]
 
 
 def _span_columns() -> dict[str, str]:

@@ -38,6 +38,14 @@ DIALECTS: Final = (
 UNCLAIMED: Final = Dialect(name="", about="spans of no dialect", names=EVERYWHERE)
 """What is read of a span that no dialect claims."""
 
+CONTENT_NAMES: Final = frozenset(
+    name
+    for dialect in DIALECTS
+    for name in (*dialect.content, *dialect.thinking)
+    if not name.endswith(".") and "#" not in name
+)
+"""Names of content and of thinking that are one name each."""
+
 
 def claimed(scope: str, attribute_names: Iterable[str]) -> Dialect:
     """The dialect of a span: the first that claims it."""

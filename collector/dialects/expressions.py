@@ -4,11 +4,10 @@ In layers (see `layered`). A text that is not said is '', a number that is not s
 """
 
 import re
-from collections.abc import Collection
 from functools import cache
 from typing import Final
 
-from thinkmeter.collector.dialects import DIALECTS, UNCLAIMED, candidates, shown
+from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS, UNCLAIMED, candidates, shown
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
 from thinkmeter.collector.sql import Layer, all_of, any_of, listed, mapped, quoted
@@ -24,24 +23,26 @@ IS_KNOWN: Final = all_of("number >= 0", "isFinite(number)")
 """Whether a `number` is one."""
 REPLY: Final = "0xFE000000"
 THINKING: Final = "0xFD000000"
-"""Codes of attributes that no dialect reads, and that hold the reply or the text of its thinking."""
+CONTENT: Final = "0xFC000000"
+PLAIN: Final = "0xFB000000"
+"""Codes of attributes that no dialect reads: the reply, the text of its thinking, other content, and none of these."""
 MORE_IN_TOTAL: Final = ("input_count >= 0", "output_count >= 0", "total_count > input_count + output_count")
 """Conditions under which the total says of more tokens than input and output do."""
 
 
 def reading() -> list[Layer]:
-    """From `scope_name`, `keys` and `texts` to `said_*`: every field as the span says it in its own dialect."""
+    """From `scope_name`, `keys` and `texts` to what the span says in its own dialect, and to `said_usage`.
+
+    A column is made in the layer before the one that uses it, since handing it on costs planning in every layer.
+    """
     codes = _codes()
+    marks = {mark: NO_DIALECT - place for place, dialect in reversed([*enumerate(DIALECTS)]) for mark in dialect.marks}
+    coded = [f"0x{marks.get(name, 0):X}{code[2:]}" for name, code in codes.items()]
     return [
-        # what each attribute is: 0xFFRRDDDD for field, rank among its names, and the dialects that read it (a bit each)
-        {
-            "codes": "arrayMap(key -> transform(key, [\n    "
-            + ",\n    ".join(map(quoted, codes))
-            + "], [\n    "
-            + ",\n    ".join(codes.values())
-            + "], 0), keys)",
-        },
-        {"dialect_number": f"multiIf(\n    {_claims()},\n    {NO_DIALECT})"},
+        # what each attribute is: 0xCFFRRDDDD for field, rank among its names, and the dialects that read it (a bit
+        # each), behind the dialect whose mark it is, counted from the last
+        {"coded": f"arrayMap(key -> transform(key, [{listed(codes)}], [{', '.join(coded)}], 0), keys)"},
+        {"codes": "arrayMap(code -> toUInt32(code), coded)", "dialect_number": _claiming()},
         # what the dialect reads: 0xFFRRPPPPPPPP with P for the place in the span, so that the best sorts first
         {
             "ranks": "arrayMap((code, value, place) ->"
@@ -59,15 +60,22 @@ def reading() -> list[Layer]:
             " known_ranks, known_numbers)",
             "numbers": "arrayPushFront(known_numbers, -1)",
         },
-        {
-            **{f"said_{field}": f"known_texts[indexOf(fields, {_number_of(field)})]" for field in f.TEXTS},
-            **{f"said_{field}": f"numbers[indexOf(fields, {_number_of(field)}) + 1]" for field in f.NUMBERS},
-        },
+        said("usage"),
     ]
 
 
+def said(*names: str) -> Layer:
+    """`said_*` of fields: as the span says them."""
+    return {
+        f"said_{field}": f"numbers[indexOf(fields, {_number_of(field)}) + 1]"
+        if field in f.NUMBERS
+        else f"known_texts[indexOf(fields, {_number_of(field)})]"
+        for field in names
+    }
+
+
 def meaning() -> list[Layer]:
-    """From `said_*` to `meant_*` and to the counts of tokens as METRICS means them."""
+    """From there to `meant_*` and to the counts of tokens as METRICS means them."""
     kinds = {kind: span_class for kind, (span_class, _) in f.SPAN_KINDS.items()}
     implied = {kind: operation for kind, (_, operation) in f.SPAN_KINDS.items() if operation}
     counts = [field.removesuffix("_tokens") for field in f.USAGE]
@@ -83,12 +91,14 @@ def meaning() -> list[Layer]:
         "thinking_count > 0", "cached > 0", "input_count + cached + output_count + thinking_count = total_count"
     )
     return [
+        {"usage_numbers": _usage_numbers()},
         {
-            "usage_numbers": _usage_numbers(),
-            "cost_told": _documented_number("cost", f.COST),
+            "usage_found": _usage_found(),
+            **said(*f.USAGE, "budget_tokens", "operation", "span_kind", "provider", "service_tier", "effort"),
+            **said("thinking_switch", "finish_reason", "parameters"),
         },
-        {"usage_found": _usage_found()},
         {
+            **said("entity", "host", "request_model", "response_model", "tool", "agent"),
             **_usage_columns(),
             **{f"{name}_count": count(f"{name}_number") for name in counts},
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
@@ -104,6 +114,7 @@ def meaning() -> list[Layer]:
             "budget_number": _parameter_number("budget_tokens"),
         },
         {
+            **said("api", "thinking_source", "cost"),
             "meant_provider": f"multiIf(dialect_number = {NO_DIALECT}, '', named_provider IN ('', 'openai'),"
             f" {mapped('lower(said_host)', HOSTS, 'named_provider')}, named_provider)",
             "class_of_operation": mapped("lower(meant_operation)", f.OPERATIONS),
@@ -133,6 +144,7 @@ def meaning() -> list[Layer]:
             "shows_thinking": f"if({told_none}, {shown.shows_thinking_sql(REPLY, THINKING)}, 0)",
         },
         {
+            "cost_told": _documented_number("cost", f.COST),
             "thinking_outside": "if(shape = 0,"
             f" if(output_within >= 0, {all_of('thinking_within < 0', 'thinking_beside > 0')},"
             f" {beside}), shape IN (2, 4))",
@@ -153,21 +165,21 @@ def meaning() -> list[Layer]:
     ]
 
 
-def kept(stays: str, content: str) -> str:
+def kept(stays: str, content_stays: str, content: str) -> str:
     """For every attribute whether it may stay, and has no column in which it stands as it was sent.
 
     Args:
-        stays: SQL of whether an attribute of this `key` and `value` may stay.
+        stays: SQL of whether an attribute of this `key` and `value` may stay, whatever its name.
+        content_stays: the same of one that is known to be content.
         content: pattern of names that are content.
     """
-    # of the names in the table it is known beforehand
-    unasked = all_of("code != 0", f"code NOT IN ({_listed_content(content)})")
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
     has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
-    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND ({unasked} OR ({stays})), codes, keys, texts)"
+    may_stay = f"multiIf(code = 0, {stays}, code IN ({_listed_content(content)}), {content_stays}, 1)"
+    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND {may_stay}, codes, keys, texts)"
 
 
-def unread(keys: str, values: str, content: Collection[str]) -> str:
+def unread(keys: str, values: str) -> str:
     """For every attribute of a span whether it is content that nobody reads.
 
     The reply is read where thinking may be said to be 0, to see whether it shows any.
@@ -175,12 +187,11 @@ def unread(keys: str, values: str, content: Collection[str]) -> str:
     Args:
         keys: the attributes' names, as SQL.
         values: their values, as `wire` has them.
-        content: names of content.
     """
     classes = {
         **{name: "1" for field in shown.NUMBERS for name in candidates(field)},
         **{name: "2" for field in shown.WORDS for name in candidates(field)},
-        **{name: "3" if name in shown.LOOKED_INTO else "4" for name in sorted(content) if name not in _read()},
+        **{name: "3" if name in shown.LOOKED_INTO else "4" for name in sorted(CONTENT_NAMES) if name not in _read()},
     }
     told = (
         f"arrayMap(key -> transform(key, [{listed(classes)}], [{', '.join(classes.values())}], 0), {keys}) AS classes"
@@ -214,8 +225,7 @@ def whole(number: str, least: int) -> str:
 
 def _listed_content(content: str) -> str:
     """Codes of names in the table that are content as well, each once."""
-    found = (code for name, code in _codes().items() if re.search(content, name))
-    return ", ".join(dict.fromkeys(["0", *found]))
+    return ", ".join(dict.fromkeys(code for name, code in _codes().items() if re.search(content, name)))
 
 
 def _read() -> frozenset[str]:
@@ -237,22 +247,23 @@ def _codes() -> dict[str, str]:
     # marks that are nothing else are read by no dialect
     for rank, mark in enumerate(sorted({mark for dialect in DIALECTS for mark in dialect.marks} - codes.keys())):
         codes[mark] = f"0xFF{rank:02X}0000"
-    for names, code in ((shown.REPLY, REPLY), (shown.THINKING, THINKING)):
+    unread = {REPLY: shown.REPLY, THINKING: shown.THINKING, CONTENT: CONTENT_NAMES, PLAIN: frozenset(f.PLAIN)}
+    for code, names in unread.items():
         codes |= dict.fromkeys(sorted(names - codes.keys()), code)
     return codes
 
 
-def _claims() -> str:
-    claims = []
-    for number, dialect in enumerate(DIALECTS):
-        tests = []
-        if dialect.scopes:
-            pattern = rf"^(?:{'|'.join(map(re.escape, dialect.scopes))})(?:\.|$)"
-            tests.append(f"match(scope_name, {quoted(pattern)})")
-        if dialect.marks:
-            tests.append(f"hasAny(codes, [{', '.join(_codes()[mark] for mark in dialect.marks)}])")
-        claims.append(f"{' OR '.join(tests)}, {number}")
-    return ",\n    ".join(claims)
+def _claiming() -> str:
+    """Place of the first dialect that claims the span, by a mark or by its scope with whatever follows after a dot."""
+    places: dict[int, dict[str, str]] = {}
+    for place, dialect in reversed([*enumerate(DIALECTS)]):
+        for scope in dialect.scopes:
+            places.setdefault(scope.count(".") + 1, {})[scope] = str(place)
+    claims = [f"{NO_DIALECT} - arrayMax(arrayMap(code -> bitShiftRight(code, 32), coded))"]
+    for parts, of in sorted(places.items()):
+        begins = f"substringIndex(scope_name, '.', {parts})"
+        claims.append(f"transform({begins}, [{listed(of)}], [{', '.join(of.values())}], {NO_DIALECT})")
+    return f"toUInt8(least({', '.join(claims)}))"
 
 
 def _number_of(field: str) -> int:

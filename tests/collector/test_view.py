@@ -40,13 +40,12 @@ FEW = settings(
     database=None,
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-SCALARS: st.SearchStrategy[Any] = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | TEXT | st.binary(max_size=5)
-)
+FLAT_SCALARS: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | TEXT
+SCALARS = FLAT_SCALARS | st.binary(max_size=5)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=2), max_leaves=6
 )
-FLAT_VALUES = SCALARS | st.lists(SCALARS, max_size=3)
+FLAT_VALUES = FLAT_SCALARS | st.lists(TEXT | st.none(), max_size=3)
 SAID = st.sampled_from([0, 1, 2, 3, 15, 85, 100, 185, 200, 0.5, 1.0, 2.5, -3, 10**9, 10**9 + 1, "7", "1e2", "x", ""])
 WORDS = st.sampled_from(
     ["chat", "Embedding", "execute_tool", "invoke_agent", "none", "disabled", "responses", "request", "attempt", "xai"]
@@ -232,16 +231,23 @@ def test_spans_of_flat_requests_are_decoded_alike(
     assert insertion.taken_for_deep == 0
 
 
-@pytest.mark.parametrize("deep", [{"a": {"b": 1}}, {}, [[1]], [1, {"a": "b"}]], ids=str)
+@pytest.mark.parametrize("deep", [{"a": {"b": 1}}, {}, [["a"]], ["a", {"a": "b"}], ["a", 1], [False], b"x"], ids=str)
 @pytest.mark.parametrize("place", ["resource", "span", "event"])
 def test_a_request_that_is_not_flat_is_decoded_alike(
     store_client: Client, insertion: Insertion, place: str, deep: object
 ) -> None:
-    told = {where: {"odd": deep if where == place else [1, "x", None]} for where in ("resource", "span", "event")}
+    told = {where: {"odd": deep if where == place else ["x", None]} for where in ("resource", "span", "event")}
     flat, odd = span_of({"a": "b"}), span_of(told["span"], 2, [("exception", told["event"])])
     bodies = [(traces([flat]), "default"), (traces([flat, odd], resource=told["resource"]), "default")]
     assert_both_decode_alike(store_client, insertion, Signal.TRACES, bodies)
     assert insertion.taken_for_deep == DEEP_SEGMENTS
+
+
+def test_content_that_nobody_reads_may_be_anything(store_client: Client, insertion: Insertion) -> None:
+    messages = [{"role": "user", "parts": [{"type": "text", "content": "hello"}]}]
+    told = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": messages, "input.value": b"x"}
+    assert_both_decode_alike(store_client, insertion, Signal.TRACES, [(traces([span_of(told)]), "default")])
+    assert insertion.taken_for_deep == 0
 
 
 @FEW
