@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
@@ -97,6 +97,7 @@ class Insertion:
         self._types = types
         self._privacy = privacy
         self._reads_files = reads_files
+        self._composed = cache(self._statement)  # composing one takes longer than reading some of the bodies
 
     def insert_segment(
         self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, settings: Settings | None = None
@@ -144,13 +145,10 @@ class Insertion:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        if evaluates(frames):
-            insertion = partial(insertion_into, self._sources[signal])
-        else:
-            insertion = partial(insertion_past_views, TABLES[signal][0])
+        insertion = partial(self._composed, signal, evaluates(frames))
         if signal in FLAT and self.taken_for_deep <= 0:
             try:
-                self.insert_bodies(client, signal, partial(insertion, flat=True), frames, token, settings)
+                self.insert_bodies(client, signal, partial(insertion, True), frames, token, settings)
             except Exception as error:
                 self.taken_for_deep = DEEP_SEGMENTS
                 if not isinstance(error, NotFlat):
@@ -159,13 +157,13 @@ class Insertion:
                 return
         elif signal in FLAT:
             self.taken_for_deep -= 1
-        self.insert_bodies(client, signal, insertion, frames, token, settings)
+        self.insert_bodies(client, signal, partial(insertion, False), frames, token, settings)
 
     def insert_bodies(
         self,
         client: Client,
         signal: Signal,
-        insertion: Callable[[Signal, Privacy, bool], str],
+        insertion: Callable[[bool], str],
         frames: Sequence[bytes],
         token: str,
         settings: Settings | None = None,
@@ -175,7 +173,7 @@ class Insertion:
         Args:
             client: a client of the store, of this thread.
             signal: what the frames carry.
-            insertion: the statement, by the signal, what is kept, and whether the store reads the bodies from a file.
+            insertion: the statement, by whether the store reads the bodies from a file.
             frames: as `segment.frame` makes them.
             token: under which the store remembers them.
             settings: further settings of the insert.
@@ -186,7 +184,7 @@ class Insertion:
         """
         at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
         file = self._readable(frames)
-        statement = insertion(signal, self._privacy, file is not None)
+        statement = insertion(file is not None)
         settings = {
             **self._settings,
             **_schema(signal, by_text="format_schema_source" in self._settings),
@@ -202,6 +200,11 @@ class Insertion:
             else:
                 body = cast(Any, RequestBody(statement, frames))
                 client.raw_insert("", insert_block=body, settings=dict(settings))
+
+    def _statement(self, signal: Signal, evaluates: bool, flat: bool, from_file: bool) -> str:
+        if evaluates:
+            return insertion_into(self._sources[signal], signal, self._privacy, from_file, flat)
+        return insertion_past_views(TABLES[signal][0], signal, self._privacy, from_file, flat)
 
     def _readable(self, frames: Sequence[bytes]) -> str | None:
         """The path of a file that the store can read in place of these frames."""

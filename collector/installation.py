@@ -130,7 +130,7 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             table, target = next(iter(targets.items()))
             for flat in (False, True) if signal in FLAT else (False,):
                 client.command(f"TRUNCATE TABLE {target}")
-                past_views = partial(insertion_past_views, target, flat=flat)
+                past_views = partial(insertion_past_views, target, signal, privacy, flat=flat)
                 trial.insert_bodies(client, signal, past_views, sample(signal, flat), f"{prefix}{flat}")
                 if found := difference(client, signal, {table: target}, privacy, flat):
                     return found

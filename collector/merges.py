@@ -28,22 +28,23 @@ class Merges:
         self._waited = False
         self._looking = threading.Lock()
 
-    def look(self, behind: bool, client: Callable[[], Client]) -> None:
+    def look(self, waiting: bool, underway: bool, client: Callable[[], Client]) -> None:
         """Let them wait, or go on.
 
         Args:
-            behind: whether further segments wait.
+            waiting: whether further segments wait; only then do they begin to.
+            underway: whether one is on its way into the store; as long as any is, they do not begin again.
             client: of the store, if it has to be told.
 
         Raises:
             ClickHouseError: the store does not answer.
         """
         with self._looking:
-            if not behind:
+            if not waiting and not underway:
                 self._waited = False
             elif self.wait and time.monotonic() - self._since_s > LONGEST_WAIT_S:
                 self._waited = True
-            wait = behind and not self._waited
+            wait = (waiting or (underway and bool(self.wait))) and not self._waited
             if wait != self.wait:
                 client().command(f"SYSTEM {'STOP' if wait else 'START'} MERGES spans")
                 self.wait, self._since_s = wait, time.monotonic()

@@ -107,9 +107,9 @@ def insertion_past_views(
     return f"INSERT INTO {table} ({', '.join(view.columns(signal))}) {select}{_FOLLOW[from_file]}"
 
 
-def insertion_of_deep_spans(table: str, signal: Signal, privacy: Privacy, from_file: bool) -> str:
+def insertion_of_deep_spans(table: str, from_file: bool) -> str:
     """The statement that inserts the names of spans that are not flat into a table with the one column `name`."""
-    _, structure = _ROWS[signal, True]
+    _, structure = _ROWS[Signal.TRACES, True]
     return f"INSERT INTO {table} {bodies.deep_spans(_bodies(structure, from_file))}{_FOLLOW[from_file]}"
 
 

@@ -118,6 +118,10 @@ class Spool:
         """How many segments wait that will grow no more, and that nobody took."""
         return len(self._closed[signal])
 
+    def underway(self, signal: Signal) -> int:
+        """How many were taken and not removed."""
+        return len(self._taken[signal])
+
     def remove(self, signal: Signal, segment: Segment) -> None:
         """Delete a segment that was taken, and that the store has."""
         with self._changed:

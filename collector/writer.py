@@ -92,14 +92,15 @@ class Writer:
 
     def _look_at_merges(self, lane: Lane) -> None:
         if self._merges is not None:
-            self._merges.look(self._spool.waits(self._signal) > 0, lambda: lane.connected()[0])
+            waiting, underway = self._spool.waits(self._signal) > 0, self._spool.underway(self._signal) > 0
+            self._merges.look(waiting, underway, lambda: lane.connected()[0])
 
     def _let_merges_go_on(self, lane: Lane) -> None:
         """At the end, where the store answers; the next writer begins with that in any case."""
         if self._merges is None or not self._merges.wait or not lane.is_open:
             return
         try:
-            self._merges.look(False, lambda: lane.connected()[0])
+            self._merges.look(False, False, lambda: lane.connected()[0])
         except (ClickHouseError, ThinkmeterError, OSError) as error:
             why = reason(error)
             log.warning(

@@ -40,11 +40,26 @@ def are_merged(client: Client) -> bool:
 
 def test_they_wait_while_segments_do_and_go_on_when_all_is_in(client: Client) -> None:
     merges = Merges()
-    merges.look(True, lambda: client)
+    merges.look(True, True, lambda: client)
     insert_parts(client, 3)
     assert merges.wait
     assert not are_merged(client)
-    merges.look(False, lambda: client)
+    merges.look(False, False, lambda: client)
+    assert are_merged(client)
+
+
+def test_they_wait_until_all_is_in_and_do_not_begin_to_before_a_segment_waits(client: Client) -> None:
+    merges = Merges()
+    for waiting, underway, expected in (
+        (False, True, False),
+        (True, True, True),
+        (False, True, True),
+        (False, False, False),
+        (False, True, False),
+    ):
+        merges.look(waiting, underway, lambda: client)
+        assert merges.wait is expected
+    insert_parts(client, 2)
     assert are_merged(client)
 
 
@@ -52,14 +67,14 @@ def test_they_wait_for_no_more_than_a_while(client: Client, monkeypatch: pytest.
     monkeypatch.setattr(module, "LONGEST_WAIT_S", 0.0)
     merges = Merges()
     for expected in (True, False, False):  # and not again until all is in
-        merges.look(True, lambda: client)
+        merges.look(True, True, lambda: client)
         assert merges.wait is expected
     insert_parts(client, 2)
     assert are_merged(client)
-    merges.look(False, lambda: client)
-    merges.look(True, lambda: client)
+    merges.look(False, False, lambda: client)
+    merges.look(True, True, lambda: client)
     assert merges.wait
-    merges.look(False, lambda: client)
+    merges.look(False, False, lambda: client)
 
 
 def test_they_go_on_where_nobody_writes_any_more(client: Client) -> None:

@@ -13,7 +13,6 @@ from tests.collector.inserting import installed as installed
 from tests.collector.inserting import module_client as module_client
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
 from thinkmeter.collector.insertion import Insertion
-from thinkmeter.collector.pipeline import insertion_past_views
 from thinkmeter.collector.record import Contents, marker, new_segment_id, read_whole
 from thinkmeter.collector.record import record as spool_record
 from thinkmeter.collector.segment import Signal, frame
@@ -125,17 +124,10 @@ def test_a_file_that_nobody_can_decode_is_refused_for_good(
 
 
 def test_a_file_that_the_store_cannot_open_is_tried_again(
-    emptied: Client, installed: Insertion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emptied: Client, installed: Insertion, tmp_path: Path
 ) -> None:
     contents = on_disk(tmp_path, [frame(big(), "default", RECEIVED)])
-    (path,) = tmp_path.iterdir()
-    statement: Any = insertion_past_views
-
-    def after_it_is_gone(*told: Any, flat: bool = False) -> str:
-        path.unlink()
-        return str(statement(*told, flat=flat))
-
-    monkeypatch.setattr("thinkmeter.collector.insertion.insertion_past_views", after_it_is_gone)
+    next(tmp_path.iterdir()).unlink()
     with pytest.raises(RetryableError, match="does not take a segment"):
         installed.insert_natively(emptied, Signal.TRACES, contents.frames, "gone")
 

@@ -231,6 +231,7 @@ def test_several_take_at_once_each_another_and_end_in_any_order(tmp_path: Path) 
         spool.append(Signal.TRACES, b"%d" % number, 1).result(WAIT_S)
     first, second = taken(spool), taken(spool)
     assert (contents(first), contents(second), spool.waits(Signal.TRACES)) == ([b"0"], [b"1"], 1)
+    assert spool.underway(Signal.TRACES) == 2
     spool.remove(Signal.TRACES, second)
     assert not second.path.exists()
     assert first.path.exists()
