@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS
+from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS, OPEN_NAMES
 from thinkmeter.collector.sql import listed, quoted
 from thinkmeter.schema import attributes as a
 
@@ -213,7 +213,7 @@ THINKING: Final = _names({name for dialect in DIALECTS for name in dialect.think
 """Names of attributes that hold thinking, as a pattern."""
 CONTENT: Final = _names({name for dialect in DIALECTS for name in dialect.content})
 """Names of attributes that hold content, as a pattern."""
-OTHER_NAMES: Final = f"{THINKING}|{_names({name for d in DIALECTS for name in d.content} - CONTENT_NAMES)}"
+OTHER_NAMES: Final = f"{THINKING}|{_names(OPEN_NAMES)}"
 """Those of either that are no `CONTENT_NAMES`, as a pattern."""
 
 _WORDS: Final = frozenset(THINKING_WORDS)

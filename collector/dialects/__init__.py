@@ -38,13 +38,12 @@ DIALECTS: Final = (
 UNCLAIMED: Final = Dialect(name="", about="spans of no dialect", names=EVERYWHERE)
 """What is read of a span that no dialect claims."""
 
-CONTENT_NAMES: Final = frozenset(
-    name
-    for dialect in DIALECTS
-    for name in (*dialect.content, *dialect.thinking)
-    if not name.endswith(".") and "#" not in name
-)
-"""Names of content and of thinking that are one name each."""
+_NAMES: Final = frozenset(name for dialect in DIALECTS for name in (*dialect.content, *dialect.thinking))
+OPEN_NAMES: Final = frozenset(name for name in _NAMES if name.endswith(".") or "#" in name)
+CONTENT_NAMES: Final = _NAMES - OPEN_NAMES
+"""Names of content and of thinking: those that stand for many, and those that are one name each."""
+OPEN_BEGINNINGS: Final = frozenset(".".join(name.split(".")[:2]) for name in OPEN_NAMES)
+"""What stands before the second dot of the former."""
 
 
 def claimed(scope: str, attribute_names: Iterable[str]) -> Dialect:

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Final
 
-from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS, UNCLAIMED, candidates, shown
+from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS, OPEN_BEGINNINGS, UNCLAIMED, candidates, shown
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
 from thinkmeter.collector.sql import Layer, all_of, any_of, listed, mapped, quoted
@@ -31,7 +31,7 @@ MORE_IN_TOTAL: Final = ("input_count >= 0", "output_count >= 0", "total_count > 
 
 
 def reading() -> list[Layer]:
-    """From `scope_name`, `keys` and `texts` to what the span says in its own dialect, and to `said_usage`.
+    """From `scope_name`, `keys` and `texts` to what the span says in its own dialect, and to `said_*` of usage.
 
     A column is made in the layer before the one that uses it, since handing it on costs planning in every layer.
     """
@@ -60,7 +60,7 @@ def reading() -> list[Layer]:
             " known_ranks, known_numbers)",
             "numbers": "arrayPushFront(known_numbers, -1)",
         },
-        said("usage"),
+        said("usage", *f.USAGE),
     ]
 
 
@@ -87,20 +87,28 @@ def meaning() -> list[Layer]:
     switched_off = all_of("thinking_count < 0", any_of(*off, "budget_number = 0"))
     told_none = any_of("thinking_count = 0", switched_off)
     beside = all_of("said_api != 'responses'", _of_provider("thinking_outside"))
+    # of a name that is not in the table: whether it may be one of those that stand for many
+    begins = f"substringIndex(key, '.', 2) IN ({listed(sorted(OPEN_BEGINNINGS))})"
+    opens = f"arrayMap((code, key) -> if(code = 0, {begins}, 0), codes, keys)"
+    shows_thinking = shown.shows_thinking_sql(REPLY, THINKING)
+    events = f"hasAny(event_names, [{listed(shown.REPLY_EVENTS)}])"
+    may_show = f"hasAny(codes, [{REPLY}, {THINKING}])", "has(opens, 1)", events
     all_beside = all_of(
         "thinking_count > 0", "cached > 0", "input_count + cached + output_count + thinking_count = total_count"
     )
     return [
         {"usage_numbers": _usage_numbers()},
         {
-            "usage_found": _usage_found(),
-            **said(*f.USAGE, "budget_tokens", "operation", "span_kind", "provider", "service_tier", "effort"),
+            "usage_told": _usage_told(),
+            "usage_counts": f"arrayMap(number -> {count('number')}, arraySlice(usage_told, 1, {len(f.USAGE)}))",
+            **said("budget_tokens", "operation", "span_kind", "provider", "service_tier", "effort"),
             **said("thinking_switch", "finish_reason", "parameters"),
         },
         {
             **said("entity", "host", "request_model", "response_model", "tool", "agent"),
-            **_usage_columns(),
-            **{f"{name}_count": count(f"{name}_number") for name in counts},
+            **{f"{name}_count": f"usage_counts[{place}]" for place, name in enumerate(counts, 1)},
+            **{name: f"usage_told[{place}]" for place, name in enumerate(_counted(), 1) if place > len(counts)},
+            "opens": opens,
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
             "meant_operation": "if(said_operation != '',"
             f" {mapped('lower(said_operation)', f.RENAMED_OPERATIONS, 'said_operation')},"
@@ -121,8 +129,7 @@ def meaning() -> list[Layer]:
             "meant_budget": count("budget_number"),
             # a count that is none differs from its number
             "odd_count": f"arrayExists((rank, field) -> {uncounted}, known_ranks, fields)"
-            f" OR ({', '.join(f'{name}_number' for name in counts)})"
-            f" != ({', '.join(f'{name}_count' for name in counts)})",
+            f" OR arraySlice(usage_told, 1, {len(counts)}) != usage_counts",
             # places are the lower half: what is left of them tells names
             "odd_repeat": "length(known_ranks)"
             " != length(arrayCompact(arrayMap(rank -> bitShiftRight(rank, 32), known_ranks)))",
@@ -141,7 +148,8 @@ def meaning() -> list[Layer]:
             "hidden_thinking": f"if({hides_thinking}, total_count - input_count - output_count, -1)",
             "hidden_cache": all_of("cached = 0", _of_provider("cache_in_total"), *MORE_IN_TOTAL),
             "thinking_off": any_of(*off, "meant_budget = 0"),
-            "shows_thinking": f"if({told_none}, {shown.shows_thinking_sql(REPLY, THINKING)}, 0)",
+            # what may be looked into is copied, so that it has to be few spans
+            "shows_thinking": f"if({all_of(told_none, any_of(*may_show))}, {shows_thinking}, 0)",
         },
         {
             "cost_told": _documented_number("cost", f.COST),
@@ -175,8 +183,8 @@ def kept(stays: str, content_stays: str, content: str) -> str:
     """
     verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
     has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
-    may_stay = f"multiIf(code = 0, {stays}, code IN ({_listed_content(content)}), {content_stays}, 1)"
-    return f"arrayMap((code, key, value) -> NOT ({has_column}) AND {may_stay}, codes, keys, texts)"
+    may_stay = f"multiIf(open, {stays}, code IN ({_listed_content(content)}), {content_stays}, 1)"
+    return f"arrayMap((code, open, key, value) -> NOT ({has_column}) AND {may_stay}, codes, opens, keys, texts)"
 
 
 def unread(keys: str, values: str) -> str:
@@ -333,38 +341,35 @@ def _usage_numbers() -> str:
     return f"if(said_usage = '', emptyArrayFloat64(), {read})"
 
 
-def _usage_found() -> str:
-    """The numbers that the document of counts has, in the order of `_counted`; -1 for none."""
-    slices = list(_counted().values())
-    firsts, lengths = (", ".join(str(one[place]) for one in slices) for place in (0, 1))
+def _usage_told() -> str:
+    """The number of each count, as the document of counts has it or else an attribute, and where the document has it.
+
+    In the order of `_counted`; -1 for none.
+    """
+    firsts, lengths = (", ".join(str(one[place]) for one in _counted().values()) for place in (0, 1))
+    said = ", ".join(f"said_{field}" if field in f.USAGE else "-1" for field in _counted())
     number = f"arrayFirstOrNull(number -> {IS_KNOWN}, arraySlice(usage_numbers, first, length))"
-    found = f"arrayMap((first, length) -> ifNull({number}, -1), [{firsts}], [{lengths}])"
-    return f"if(empty(usage_numbers), [{', '.join('-1.' for _ in slices)}], {found})"
-
-
-def _usage_columns() -> dict[str, str]:
-    """The number of each count, as the document has it or else an attribute; and where the document has it."""
-    columns: dict[str, str] = {}
-    for place, name in enumerate(_counted(), 1):
-        found = f"usage_found[{place}]"
-        field = f"{name.removesuffix('_number')}_tokens"
-        columns[name] = f"if({found} >= 0, {found}, said_{field})" if name.endswith("_number") else found
-    return columns
+    found = f"arrayMap((first, length, said) -> ifNull({number}, said), [{firsts}], [{lengths}], [{said}])"
+    return f"if(empty(usage_numbers), [{said}], {found})"
 
 
 def _counted() -> dict[str, tuple[int, int]]:
-    """What is read of the document of counts: column -> where in `usage_numbers` its paths begin, and how many."""
-    slices: dict[str, tuple[int, int]] = {}
+    """What is read of the document of counts: counts, then columns that say in which part of it one stands.
+
+    Each with the place in `usage_numbers` at which its paths begin, and how many there are.
+    """
+    counts: dict[str, tuple[int, int]] = {}
+    parts: dict[str, tuple[int, int]] = {}
     first = 1
     for field, within in f.USAGE.items():
         name, beside = field.removesuffix("_tokens"), f.USAGE_BESIDE.get(field, ())
-        slices[f"{name}_number"] = first, len(within) + len(beside)
+        counts[field] = first, len(within) + len(beside)
         if name in ("input", "output", *(counted.removesuffix("_tokens") for counted in f.USAGE_BESIDE)):
-            slices[f"{name}_within"] = first, len(within)
+            parts[f"{name}_within"] = first, len(within)
         if name == "thinking":
-            slices[f"{name}_beside"] = first + len(within), len(beside)
+            parts[f"{name}_beside"] = first + len(within), len(beside)
         first += len(within) + len(beside)
-    return slices
+    return counts | parts
 
 
 def _json_text(document: str, path: str) -> str:

@@ -154,6 +154,8 @@ class EmbeddedStore:
             child = self._spawn(port, log)
             if _answers(child, port):
                 return child
+            assert child.stdin is not None
+            child.stdin.close()
             reason = log.read_text(errors="replace")
             if "Cannot lock file" not in reason or time.monotonic() > deadline:
                 raise ThinkmeterError(f"the store did not start: {_last_line(reason)} (its log: {log})")

@@ -8,10 +8,11 @@ import pytest
 
 from tests.collector.otlp import RECEIVED, span_of, traces
 from tests.collector.recordings import recorded
-from thinkmeter.collector.dialects import DIALECTS, candidates
+from thinkmeter.collector.dialects import DIALECTS, OPEN_BEGINNINGS, OPEN_NAMES, candidates
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.page import documented
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
+from thinkmeter.collector.privacy import NOTHING_KEPT
 from thinkmeter.collector.reference import Row, decode
 from thinkmeter.collector.segment import Signal
 from thinkmeter.schema import attributes as a
@@ -267,6 +268,27 @@ def test_costs_that_the_provider_reports_are_read() -> None:
 def test_what_stands_in_a_column_as_it_was_sent_is_not_kept_twice() -> None:
     row = decoded({**CHAT, a.RESPONSE_ID: "id", "gen_ai.system": "xai", "other": [1, "a"]})
     assert row["attributes"] == {a.OPERATION_NAME: "chat", "gen_ai.system": "xai", "other": '[1,"a"]'}
+
+
+def test_names_that_need_no_look_are_neither_read_nor_content() -> None:
+    read = {name for dialect in DIALECTS for names in (dialect.marks, *dialect.names.values()) for name in names}
+    assert read.isdisjoint(f.PLAIN)
+    told = dict.fromkeys(f.PLAIN, "x")
+    assert NOTHING_KEPT.attributes("default", told, []) == told
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(OPEN_NAMES),
+        *(name for dialect in DIALECTS for part in dialect.parts for name in part),
+        *("gen_ai.completion.#.reasoning_content", "llm.input_messages.#.message.reasoning_content"),
+    ],
+)
+def test_names_that_stand_for_many_are_told_by_their_beginnings(name: str) -> None:
+    assert ".".join(name.split(".")[:2]) in OPEN_BEGINNINGS
+    told = {name.replace("#", "7") + ("x" if name.endswith(".") else ""): "x"}
+    assert NOTHING_KEPT.attributes("default", told, []) == {}
 
 
 def test_recordings_of_other_sdks_give_the_counts_that_their_own_receiver_has(real_data: Path) -> None:
