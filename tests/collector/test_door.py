@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.collector.otlp import logs, record, span_of, traces
 from tests.collector.traffic import log_records, points, spans
 from tests.waiting import WAIT_S
 from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt
@@ -20,6 +21,7 @@ from thinkmeter.collector.segment import Signal, body_of
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.telemetry import Telemetry
+from thinkmeter.schema import attributes as a
 
 SETTINGS = CollectorSettings(
     min_free_disk_bytes=0, segment_age_s=0.01, max_decompressed_bytes=100_000, max_inflight_bytes=150_000
@@ -170,13 +172,27 @@ def test_bytes_are_refused_or_stored_as_they_were_understood(opened: Opened, pla
     except Refused:
         return
     understood = ExportTraceServiceRequest.FromString(body)
-    count, rejected, _ = TRACES.prune(understood, UNLIMITED)
-    assert (receipt.accepted, receipt.rejected) == (count - sum(rejected.values()), rejected)
+    items, rejected, *_ = TRACES.prune(understood, UNLIMITED)
+    assert (receipt.accepted, receipt.rejected) == (items - sum(rejected.values()), rejected)
     if receipt.stored is None:
         return
     kept, project = opened.let_in()
     understood_alone = ExportTraceServiceRequest(resource_spans=understood.resource_spans)
     assert (ExportTraceServiceRequest.FromString(kept), project) == (understood_alone, "mine")
+
+
+@pytest.mark.parametrize(
+    ("export", "body", "evaluates"),
+    [
+        (TRACES, traces([span_of({}), span_of({}, 2, [("exception", {}), (a.EVALUATION_EVENT, {})])]), True),
+        (TRACES, traces([span_of({"told": a.EVALUATION_EVENT}, 1, [("exception", {})])]), False),
+        (LOGS, logs([record({}), record({}, event=a.EVALUATION_EVENT)]), True),
+        (LOGS, logs([record({"event.name": a.EVALUATION_EVENT})]), True),
+        (LOGS, logs([record({"told": a.EVALUATION_EVENT}, event="app.event", body=a.EVALUATION_EVENT)]), False),
+    ],
+)
+def test_what_holds_evaluations_is_known(export: Export, body: bytes, evaluates: bool) -> None:
+    assert export.check(body).evaluates is evaluates
 
 
 def test_a_content_type_that_is_not_spoken_is_refused(opened: Opened) -> None:
