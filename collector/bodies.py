@@ -5,7 +5,7 @@ Each function here returns one SELECT over a table of bodies, or a subquery. `vi
 
 from typing import Final
 
-from thinkmeter.collector.dialects import expressions
+from thinkmeter.collector.dialects import codes
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
 from thinkmeter.collector.sql import quoted
 from thinkmeter.collector.wire import DEEP, EVENT_DEPTH, LOG_DEPTH, RESOURCE_DEPTH, SPAN_DEPTH, TELLS, text, texts
@@ -77,7 +77,7 @@ def _unread(attributes: str, privacy: Privacy) -> str:
     """
     if privacy.looks_into:
         return ""
-    return expressions.unread(f"{attributes}.key", f"{attributes}.value")
+    return codes.unread(f"{attributes}.key", f"{attributes}.value")
 
 
 def _redacted(array: str, privacy: Privacy) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from thinkmeter.collector.bodies import SPAN_ROW
-from thinkmeter.collector.dialects import expressions
+from thinkmeter.collector.dialects import codes, expressions
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.evaluations import event_name
 from thinkmeter.collector.instants import first_time, instant, is_time
@@ -96,7 +96,7 @@ def _span_layers(privacy: Privacy) -> list[Layer]:
         "exception_type": f"event_texts[{exception}][indexOf(event_keys[{exception}], 'exception.type')]",
         "first_chunk_nano": f"arrayFirst(at -> at != 0, [{', '.join(first_chunk)}])",
         "dropped": f"extract(trace_state, {quoted(RATIO_SAMPLED)})",
-        "keeps": expressions.kept(
+        "keeps": codes.kept(
             privacy.stays_sql("key", "value", "flat"),
             privacy.content_stays_sql("key", "value", "flat"),
             f"{THINKING}|{CONTENT}",

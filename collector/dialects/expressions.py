@@ -3,29 +3,27 @@
 In layers (see `layered`). A text that is not said is '', a number that is not said or not known is -1.
 """
 
-import re
-from functools import cache
 from typing import Final
 
-from thinkmeter.collector.dialects import CONTENT_NAMES, DIALECTS, OPEN_BEGINNINGS, UNCLAIMED, candidates, shown
+from thinkmeter.collector.dialects import DIALECTS, shown
 from thinkmeter.collector.dialects import fields as f
+from thinkmeter.collector.dialects.codes import (
+    FIRST_NUMBER,
+    NO_DIALECT,
+    REPLY,
+    THINKING,
+    claiming,
+    coded,
+    number_of,
+    opens,
+)
 from thinkmeter.collector.dialects.providers import HOSTS, PROVIDERS
 from thinkmeter.collector.sql import Layer, all_of, any_of, listed, mapped, quoted
 
-FIELDS: Final = (*f.TEXTS, *f.NUMBERS)
-FIRST_NUMBER: Final = len(f.TEXTS) + 1
-"""Fields are counted from 1, texts before numbers."""
-NO_DIALECT: Final = 15
-"""A span's dialect is its place in DIALECTS, or this."""
 FAILED: Final = 2
 """OTLP's code of the status of a span that failed."""
 IS_KNOWN: Final = all_of("number >= 0", "isFinite(number)")
 """Whether a `number` is one."""
-REPLY: Final = "0xFE000000"
-THINKING: Final = "0xFD000000"
-CONTENT: Final = "0xFC000000"
-PLAIN: Final = "0xFB000000"
-"""Codes of attributes that no dialect reads: the reply, the text of its thinking, other content, and none of these."""
 MORE_IN_TOTAL: Final = ("input_count >= 0", "output_count >= 0", "total_count > input_count + output_count")
 """Conditions under which the total says of more tokens than input and output do."""
 
@@ -35,14 +33,9 @@ def reading() -> list[Layer]:
 
     A column is made in the layer before the one that uses it, since handing it on costs planning in every layer.
     """
-    codes = _codes()
-    marks = {mark: NO_DIALECT - place for place, dialect in reversed([*enumerate(DIALECTS)]) for mark in dialect.marks}
-    coded = [f"0x{marks.get(name, 0):X}{code[2:]}" for name, code in codes.items()]
     return [
-        # what each attribute is: 0xCFFRRDDDD for field, rank among its names, and the dialects that read it (a bit
-        # each), behind the dialect whose mark it is, counted from the last
-        {"coded": f"arrayMap(key -> transform(key, [{listed(codes)}], [{', '.join(coded)}], 0), keys)"},
-        {"codes": "arrayMap(code -> toUInt32(code), coded)", "dialect_number": _claiming()},
+        {"coded": coded()},
+        {"codes": "arrayMap(code -> toUInt32(code), coded)", "dialect_number": claiming()},
         # what the dialect reads: 0xFFRRPPPPPPPP with P for the place in the span, so that the best sorts first
         {
             "ranks": "arrayMap((code, value, place) ->"
@@ -67,9 +60,9 @@ def reading() -> list[Layer]:
 def said(*names: str) -> Layer:
     """`said_*` of fields: as the span says them."""
     return {
-        f"said_{field}": f"numbers[indexOf(fields, {_number_of(field)}) + 1]"
+        f"said_{field}": f"numbers[indexOf(fields, {number_of(field)}) + 1]"
         if field in f.NUMBERS
-        else f"known_texts[indexOf(fields, {_number_of(field)})]"
+        else f"known_texts[indexOf(fields, {number_of(field)})]"
         for field in names
     }
 
@@ -87,9 +80,6 @@ def meaning() -> list[Layer]:
     switched_off = all_of("thinking_count < 0", any_of(*off, "budget_number = 0"))
     told_none = any_of("thinking_count = 0", switched_off)
     beside = all_of("said_api != 'responses'", _of_provider("thinking_outside"))
-    # of a name that is not in the table: whether it may be one of those that stand for many
-    begins = f"substringIndex(key, '.', 2) IN ({listed(sorted(OPEN_BEGINNINGS))})"
-    opens = f"arrayMap((code, key) -> if(code = 0, {begins}, 0), codes, keys)"
     shows_thinking = shown.shows_thinking_sql(REPLY, THINKING)
     events = f"hasAny(event_names, [{listed(shown.REPLY_EVENTS)}])"
     may_show = f"hasAny(codes, [{REPLY}, {THINKING}])", "has(opens, 1)", events
@@ -108,7 +98,7 @@ def meaning() -> list[Layer]:
             **said("entity", "host", "request_model", "response_model", "tool", "agent"),
             **{f"{name}_count": f"usage_counts[{place}]" for place, name in enumerate(counts, 1)},
             **{name: f"usage_told[{place}]" for place, name in enumerate(_counted(), 1) if place > len(counts)},
-            "opens": opens,
+            "opens": opens(),
             "named_provider": mapped("lower(said_provider)", PROVIDERS, "lower(said_provider)"),
             "meant_operation": "if(said_operation != '',"
             f" {mapped('lower(said_operation)', f.RENAMED_OPERATIONS, 'said_operation')},"
@@ -173,43 +163,6 @@ def meaning() -> list[Layer]:
     ]
 
 
-def kept(stays: str, content_stays: str, content: str) -> str:
-    """For every attribute whether it may stay, and has no column in which it stands as it was sent.
-
-    Args:
-        stays: SQL of whether an attribute of this `key` and `value` may stay, whatever its name.
-        content_stays: the same of one that is known to be content.
-        content: pattern of names that are content.
-    """
-    verbatim = ", ".join(f"0x{_number_of(field):02X}00" for field in f.VERBATIM)
-    has_column = f"bitTest(code, dialect_number) AND bitShiftRight(code, 16) IN ({verbatim})"
-    may_stay = f"multiIf(open, {stays}, code IN ({_listed_content(content)}), {content_stays}, 1)"
-    return f"arrayMap((code, open, key, value) -> NOT ({has_column}) AND {may_stay}, codes, opens, keys, texts)"
-
-
-def unread(keys: str, values: str) -> str:
-    """For every attribute of a span whether it is content that nobody reads.
-
-    The reply is read where thinking may be said to be 0, to see whether it shows any.
-
-    Args:
-        keys: the attributes' names, as SQL.
-        values: their values, as `wire` has them.
-    """
-    classes = {
-        **{name: "1" for field in shown.NUMBERS for name in candidates(field)},
-        **{name: "2" for field in shown.WORDS for name in candidates(field)},
-        **{name: "3" if name in shown.LOOKED_INTO else "4" for name in sorted(CONTENT_NAMES) if name not in _read()},
-    }
-    told = (
-        f"arrayMap(key -> transform(key, [{listed(classes)}], [{', '.join(classes.values())}], 0), {keys}) AS classes"
-    )
-    # what is said in other ways than as an integer has 0 there
-    may_be_none = f"multiIf(class = 1, number = 0, class = 2, lower(word) IN ({listed(shown.OFF)}), 0)"
-    least = f"if(arrayExists((class, number, word) -> {may_be_none}, classes, {values}.int, {values}.text), 3, 2)"
-    return f"arrayMap((class, least) -> class > least, {told}, arrayWithConstant(length({keys}), {least}))"
-
-
 def dialect_name() -> str:
     """What the column `dialect` says."""
     names = listed(dialect.name for dialect in DIALECTS)
@@ -231,60 +184,13 @@ def whole(number: str, least: int) -> str:
     return f"if({all_of(f'{number} >= {least}', is_count(number))}, toUInt32({number}), NULL)"
 
 
-def _listed_content(content: str) -> str:
-    """Codes of names in the table that are content as well, each once."""
-    return ", ".join(dict.fromkeys(code for name, code in _codes().items() if re.search(content, name)))
-
-
-def _read() -> frozenset[str]:
-    """Names that some dialect reads, or is known by."""
-    return frozenset({name for dialect in DIALECTS for own in (dialect.marks, *dialect.names.values()) for name in own})
-
-
-@cache
-def _codes() -> dict[str, str]:
-    """Every known attribute name, and its code."""
-    codes: dict[str, str] = {}
-    for field in FIELDS:
-        for rank, name in enumerate(candidates(field)):
-            if name in codes:
-                raise ValueError(f"the attribute {name} stands for two fields")
-            readers = [n for n, dialect in enumerate(DIALECTS) if name in dialect.names.get(field, ())]
-            readers += [NO_DIALECT] if name in UNCLAIMED.names.get(field, ()) else []
-            codes[name] = f"0x{_number_of(field):02X}{rank:02X}{sum(1 << reader for reader in readers):04X}"
-    # marks that are nothing else are read by no dialect
-    for rank, mark in enumerate(sorted({mark for dialect in DIALECTS for mark in dialect.marks} - codes.keys())):
-        codes[mark] = f"0xFF{rank:02X}0000"
-    unread = {REPLY: shown.REPLY, THINKING: shown.THINKING, CONTENT: CONTENT_NAMES, PLAIN: frozenset(f.PLAIN)}
-    for code, names in unread.items():
-        codes |= dict.fromkeys(sorted(names - codes.keys()), code)
-    return codes
-
-
-def _claiming() -> str:
-    """Place of the first dialect that claims the span, by a mark or by its scope with whatever follows after a dot."""
-    places: dict[int, dict[str, str]] = {}
-    for place, dialect in reversed([*enumerate(DIALECTS)]):
-        for scope in dialect.scopes:
-            places.setdefault(scope.count(".") + 1, {})[scope] = str(place)
-    claims = [f"{NO_DIALECT} - arrayMax(arrayMap(code -> bitShiftRight(code, 32), coded))"]
-    for parts, of in sorted(places.items()):
-        begins = f"substringIndex(scope_name, '.', {parts})"
-        claims.append(f"transform({begins}, [{listed(of)}], [{', '.join(of.values())}], {NO_DIALECT})")
-    return f"toUInt8(least({', '.join(claims)}))"
-
-
-def _number_of(field: str) -> int:
-    return FIELDS.index(field) + 1
-
-
 def _says_operation() -> str:
     return f"dialect_number IN ({', '.join(str(n) for n, dialect in enumerate(DIALECTS) if dialect.says_operation)})"
 
 
 def _counting() -> str:
     """Numbers of the fields that count tokens."""
-    return ", ".join(str(_number_of(field)) for field in f.USAGE)
+    return ", ".join(str(number_of(field)) for field in f.USAGE)
 
 
 def _silent() -> str:
