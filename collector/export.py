@@ -16,18 +16,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from thinkmeter.collector.item_lengths import longest_item
 from thinkmeter.collector.refusal import Reason, Refused
 from thinkmeter.collector.segment import Signal
-from thinkmeter.schema.attributes import EVALUATION_EVENT
 
 FIELD_1: Final = 0x0A
 """On the wire: field 1, length-delimited, which is all that an export request is made of."""
 NO_TRACE_ID: Final = bytes(16)
 NO_SPAN_ID: Final = bytes(8)
-EVENT_NAME: Final = "event.name"
 
 EXPLANATIONS: Final = {
     Reason.INVALID_ID: "trace_id must have 16 bytes and span_id 8, not all of them zero",
@@ -36,6 +33,8 @@ EXPLANATIONS: Final = {
     Reason.NOT_STORED: "thinkmeter stores traces and logs, not metrics: stop exporting metrics to this endpoint",
 }
 
+
+Pruned = tuple[int, Mapping[Reason, int], Mapping[str, int]]
 
 AHEAD_NS: Final = 3600 * 10**9
 OLD_NS: Final = 365 * 86_400 * 10**9
@@ -57,15 +56,6 @@ class Limits(NamedTuple):
 UNLIMITED: Final = Limits(2**31, 2**31)
 
 
-class Pruned(NamedTuple):
-    """What was in a request: items, those that cannot be stored, those with a clock that seems wrong, evaluations."""
-
-    items: int
-    rejected: Mapping[Reason, int]
-    odd: Mapping[str, int]
-    evaluates: bool = False
-
-
 class Checked(NamedTuple):
     """An export request that protobuf has read.
 
@@ -74,14 +64,12 @@ class Checked(NamedTuple):
         items: spans or log records in it.
         rejected: items that were taken out, by reason.
         odd: items whose clock seems wrong, by kind: `ahead`, `old`, `reversed`.
-        evaluates: whether it holds evaluations.
     """
 
     body: bytes
     items: int
     rejected: Mapping[Reason, int]
     odd: Mapping[str, int]
-    evaluates: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,7 +84,8 @@ class Export:
         response: the message that answers it.
         rejected_field: of `partial_success`, the number of items that were not taken.
         signal: the kind of segment that it goes to; None if it is not stored.
-        prune: takes out of a request what cannot be stored.
+        prune: takes out of a request what cannot be stored; the items that were in it, the rejected by reason and
+            the odd by kind.
     """
 
     name: str
@@ -121,11 +110,11 @@ class Export:
             raise Refused(Reason.MALFORMED, f"the body is no {self.request.__name__}: {problem}") from None
         if len(body) <= limits.attribute_bytes or longest_item(body) <= limits.attribute_bytes:
             limits = limits._replace(attribute_bytes=UNLIMITED.attribute_bytes)
-        count, rejected, odd, evaluates = self.prune(request, limits)
+        count, rejected, odd = self.prune(request, limits)
         items = count - sum(rejected.values())
         if items and (rejected or not _only_field_1(body)):
             body = _rewritten(request)
-        return Checked(body, items, rejected, odd, evaluates)
+        return Checked(body, items, rejected, odd)
 
     def reply(self, rejected: Mapping[Reason, int]) -> Message:
         """The answer to a request of which these items were not taken."""
@@ -183,7 +172,6 @@ def _beyond(item: Any, limits: Limits) -> Reason | None:
 
 def _prune_spans(request: ExportTraceServiceRequest, limits: Limits) -> Pruned:
     count = 0
-    evaluates = False
     odd: Counter[str] = Counter()
     now = time.time_ns()
     most, large = limits.attributes, limits.attribute_bytes < UNLIMITED.attribute_bytes
@@ -207,16 +195,13 @@ def _prune_spans(request: ExportTraceServiceRequest, limits: Limits) -> Pruned:
                 start, end = span.start_time_unix_nano, span.end_time_unix_nano
                 if not oldest < start <= end < latest:
                     odd["reversed" if end < start else "ahead" if end >= latest else "old"] += 1
-                if (events := span.events) and not evaluates:
-                    evaluates = any(event.name == EVALUATION_EVENT for event in events)
             for position in reversed(bad):
                 del spans[position]
-    return Pruned(count, rejected, odd, evaluates)
+    return count, rejected, odd
 
 
 def _prune_log_records(request: ExportLogsServiceRequest, limits: Limits) -> Pruned:
     count = 0
-    evaluates = False
     rejected: Counter[Reason] = Counter()
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
@@ -226,16 +211,7 @@ def _prune_log_records(request: ExportLogsServiceRequest, limits: Limits) -> Pru
                 if reason := _beyond(records[position], limits):
                     rejected[reason] += 1
                     del records[position]
-            evaluates = evaluates or any(map(_evaluates, records))
-    return Pruned(count, rejected, {}, evaluates)
-
-
-def _evaluates(record: LogRecord) -> bool:
-    """Whether a log record is an evaluation; older senders write the name of its event as an attribute."""
-    return record.event_name == EVALUATION_EVENT or any(
-        attribute.key == EVENT_NAME and attribute.value.string_value == EVALUATION_EVENT
-        for attribute in record.attributes
-    )
+    return count, rejected, {}
 
 
 def _prune_metrics(request: ExportMetricsServiceRequest, limits: Limits) -> Pruned:
@@ -245,7 +221,7 @@ def _prune_metrics(request: ExportMetricsServiceRequest, limits: Limits) -> Prun
             for metric in scope_metrics.metrics:
                 kind = metric.WhichOneof("data")
                 points += len(getattr(metric, kind).data_points) if kind else 0
-    return Pruned(points, {Reason.NOT_STORED: points} if points else {}, {})
+    return points, {Reason.NOT_STORED: points} if points else {}, {}
 
 
 TRACES: Final = Export(
