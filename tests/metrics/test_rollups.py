@@ -28,7 +28,8 @@ from thinkmeter.schema.store.statement import statement
 from thinkmeter.schema.tables import CELLS, ROLLED
 
 STATE = ("rollup_changes", "rollup_stretches", *CELLS)
-OLD = NOW - dt.timedelta(days=2)
+OLD = (NOW - dt.timedelta(days=2)).replace(hour=12, minute=34)
+"""Around noon: what comes a quarter of an hour before it belongs to the same day."""
 SPLITS = (
     (),
     ("task",),
