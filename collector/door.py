@@ -13,7 +13,7 @@ from thinkmeter.collector.export import Export, Limits
 from thinkmeter.collector.keys import Keys
 from thinkmeter.collector.otlp import protobuf_from_json
 from thinkmeter.collector.refusal import Deferred, Reason, Refused
-from thinkmeter.collector.segment import EVALUATION, frame
+from thinkmeter.collector.segment import frame
 from thinkmeter.collector.settings import CollectorSettings, Scope
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.telemetry import Telemetry
@@ -149,7 +149,7 @@ class Door:
         if export.signal is None or not checked.items:
             return Receipt(0, checked.rejected, None)
         framed = frame(checked.body, project, time.time_ns())
-        stored = self._spool.append(export.signal, framed, checked.items, EVALUATION in framed)
+        stored = self._spool.append(export.signal, framed, checked.items)
         stored.add_done_callback(lambda done: self._count(export.name, checked.items, done))
         return Receipt(checked.items, checked.rejected, stored)
 

@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
 
-from thinkmeter.collector.pipeline import FLAT, PROTO, Settings, insertion_into, insertion_past_views
+from thinkmeter.collector.pipeline import FLAT, PROTO, Settings, insertion
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
-from thinkmeter.collector.record import evaluates, file_of, sizes
+from thinkmeter.collector.record import file_of, sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
 from thinkmeter.collector.store_answers import NotFlat, told
@@ -33,7 +33,9 @@ NATIVE_INSERT: Final[Settings] = {
     **EVERY_INSERT,
     # which member of a value is set shows in the column `kind`
     "input_format_protobuf_oneof_presence": 1,
-    # the views compare with what the reference decoder writes
+    # with views that begin one after the other the whole insert would be left to one thread
+    "parallel_view_processing": 1,
+    # what is written as text is what the reference decoder writes
     "output_format_json_escape_forward_slashes": 0,
     "precise_float_parsing": 1,
     # a few bodies at a time are decoded and taken apart, by one thread; their rows go on all together, since every
@@ -44,12 +46,12 @@ NATIVE_INSERT: Final[Settings] = {
     "min_insert_block_size_bytes": 2**40,
 }
 FROM_FILE: Final[Settings] = {
-    # what a file holds is decoded by one thread and taken apart by all; there are no more of them than that keeps busy
-    "max_threads": min(4, os.cpu_count() or 1),
     # mapped, the pages of the file would count as memory of the store
     "storage_file_read_method": "pread",
 }
 """Where the store reads a segment by itself."""
+CORES: Final = min(4, os.cpu_count() or 1)
+"""What a file holds is decoded by one thread and taken apart by all; there are no more of them than that keeps busy."""
 PATTERN: Final = re.compile(r"[*?{}]|::")
 """In a path, what the store takes for more than one file, or for a file in an archive."""
 DECODED_BYTES: Final = 8 * 1024 * 1024
@@ -100,7 +102,13 @@ class Insertion:
         self._composed = cache(self._statement)  # composing one takes longer than reading some of the bodies
 
     def insert_segment(
-        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, settings: Settings | None = None
+        self,
+        client: Client,
+        signal: Signal,
+        frames: Sequence[bytes],
+        token: str,
+        settings: Settings | None = None,
+        inserts: int = 1,
     ) -> None:
         """Insert frames of a segment, once: whatever was stored under their token before is not stored again.
 
@@ -110,6 +118,7 @@ class Insertion:
             frames: as `segment.frame` makes them.
             token: under which the store remembers them; always the same for these, and for no others.
             settings: further settings of the insert.
+            inserts: how many there are at a time, this one among them.
 
         Raises:
             PermanentError: bytes in them cannot be decoded; nothing of them was stored.
@@ -118,7 +127,7 @@ class Insertion:
         if not self.native:
             self._insert_rows(client, signal, frames, token, settings)
         elif sum(sizes(frames)) > SMALL_SEGMENT_BYTES:
-            self.insert_natively(client, signal, frames, token, settings)
+            self.insert_natively(client, signal, frames, token, settings, inserts)
         else:
             try:
                 self._insert_rows(client, signal, frames, token, settings)
@@ -137,7 +146,13 @@ class Insertion:
         self._insert_rows(client, signal, [frame], token, settings)
 
     def insert_natively(
-        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, settings: Settings | None = None
+        self,
+        client: Client,
+        signal: Signal,
+        frames: Sequence[bytes],
+        token: str,
+        settings: Settings | None = None,
+        inserts: int = 1,
     ) -> None:
         """Insert frames as the store decodes them, however few.
 
@@ -145,10 +160,10 @@ class Insertion:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        insertion = partial(self._composed, signal, evaluates(frames))
+        statement = partial(self._composed, signal)
         if signal in FLAT and self.taken_for_deep <= 0:
             try:
-                self.insert_bodies(client, signal, partial(insertion, True), frames, token, settings)
+                self.insert_bodies(client, signal, partial(statement, True), frames, token, settings, inserts)
             except Exception as error:
                 self.taken_for_deep = DEEP_SEGMENTS
                 if not isinstance(error, NotFlat):
@@ -157,26 +172,28 @@ class Insertion:
                 return
         elif signal in FLAT:
             self.taken_for_deep -= 1
-        self.insert_bodies(client, signal, partial(insertion, False), frames, token, settings)
+        self.insert_bodies(client, signal, partial(statement, False), frames, token, settings, inserts)
 
     def insert_bodies(
         self,
         client: Client,
         signal: Signal,
-        insertion: Callable[[bool], str],
+        statement: Callable[[bool], str],
         frames: Sequence[bytes],
         token: str,
         settings: Settings | None = None,
+        inserts: int = 1,
     ) -> None:
         """Insert the bodies of frames by a statement.
 
         Args:
             client: a client of the store, of this thread.
             signal: what the frames carry.
-            insertion: the statement, by whether the store reads the bodies from a file.
+            statement: to insert them by, by whether the store reads the bodies from a file.
             frames: as `segment.frame` makes them.
             token: under which the store remembers them.
             settings: further settings of the insert.
+            inserts: how many there are at a time, this one among them.
 
         Raises:
             PermanentError: the store cannot decode them; nothing of them was stored.
@@ -184,27 +201,24 @@ class Insertion:
         """
         at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
         file = self._readable(frames)
-        statement = insertion(file is not None)
         settings = {
             **self._settings,
             **_schema(signal, by_text="format_schema_source" in self._settings),
             "max_block_size": at_once,
             "max_insert_block_size": at_once,
-            **(FROM_FILE if file else {}),
+            **({**FROM_FILE, "max_threads": threads(inserts)} if file else {}),
             **(settings or {}),
             "insert_deduplication_token": token,
         }
         with told("the store does not take a segment"):
             if file:
-                client.command(statement, parameters={"file": file}, settings=dict(settings))
+                client.command(statement(True), parameters={"file": file}, settings=dict(settings))
             else:
-                body = cast(Any, RequestBody(statement, frames))
+                body = cast(Any, RequestBody(statement(False), frames))
                 client.raw_insert("", insert_block=body, settings=dict(settings))
 
-    def _statement(self, signal: Signal, evaluates: bool, flat: bool, from_file: bool) -> str:
-        if evaluates:
-            return insertion_into(self._sources[signal], signal, self._privacy, from_file, flat)
-        return insertion_past_views(TABLES[signal][0], signal, self._privacy, from_file, flat)
+    def _statement(self, signal: Signal, flat: bool, from_file: bool) -> str:
+        return insertion(self._sources[signal], signal, self._privacy, from_file, flat)
 
     def _readable(self, frames: Sequence[bytes]) -> str | None:
         """The path of a file that the store can read in place of these frames."""
@@ -262,6 +276,11 @@ class RequestBody:
             if len(body) >= PIECE_BYTES:
                 yield from (body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES))
         yield b"".join(small)
+
+
+def threads(inserts: int) -> int:
+    """Threads of each of so many inserts: several that had all cores each would take them from one another."""
+    return max(1, CORES // inserts)
 
 
 def _schema(signal: Signal, by_text: bool) -> Settings:

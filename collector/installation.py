@@ -19,8 +19,8 @@ from thinkmeter.collector.pipeline import (
     drop,
     existing,
     faster_planning,
+    insertion,
     insertion_of_deep_spans,
-    insertion_past_views,
     objects,
 )
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
@@ -105,8 +105,7 @@ def is_installed(client: Client, privacy: Privacy = NOTHING_KEPT) -> bool:
 
 
 def _wanted(client: Client, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> dict[Signal, dict[str, str]]:
-    depends_on = f"{client.server_version} {types}"
-    return {signal: objects(signal, depends_on, privacy=privacy) for signal in Signal}
+    return {signal: objects(signal, types, f"{client.server_version}", privacy=privacy) for signal in Signal}
 
 
 def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str, str]], privacy: Privacy) -> str:
@@ -121,19 +120,17 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             targets = {table: f"{prefix}{signal}_{table}" for table in TABLES[signal]}
             for table, target in targets.items():
                 client.command(f"CREATE TABLE {target} ENGINE = Memory AS SELECT * FROM {table} WHERE false")
-            made = objects(signal, "", prefix, targets, privacy)
+            made = objects(signal, types, "", prefix, targets, privacy)
             create(client, made)
-            trial = Insertion({signal: next(iter(made))}, settings, types, privacy=privacy)
-            trial.insert_natively(client, signal, sample(signal), prefix)
-            if found := difference(client, signal, targets, privacy):
-                return found
-            table, target = next(iter(targets.items()))
+            source = next(iter(made))
+            trial = Insertion({signal: source}, settings, types, privacy=privacy)
             for flat in (False, True) if signal in FLAT else (False,):
-                client.command(f"TRUNCATE TABLE {target}")
-                past_views = partial(insertion_past_views, target, signal, privacy, flat=flat)
-                trial.insert_bodies(client, signal, past_views, sample(signal, flat), f"{prefix}{flat}")
-                if found := difference(client, signal, {table: target}, privacy, flat):
+                statement = partial(insertion, source, signal, privacy, flat=flat)
+                trial.insert_bodies(client, signal, statement, sample(signal, flat), f"{prefix}{flat}")
+                if found := difference(client, signal, targets, privacy, flat):
                     return found
+                for target in targets.values():
+                    client.command(f"TRUNCATE TABLE {target}")
         return _unseen(client, trial, f"{prefix}deep")
     except (PermanentError, RetryableError, ClickHouseError) as error:
         if is_passing(error.__cause__ or error):

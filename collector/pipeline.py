@@ -1,4 +1,9 @@
-"""The insert, tables and views through which a segment becomes rows; `bodies` and `view` have their SQL."""
+"""The insert, tables and views through which a segment becomes rows; `bodies` and `view` have their SQL.
+
+An insert makes rows of the signal's own table, and the evaluations in each, of the bodies of a segment. They go into a
+table that keeps nothing, its source, from which views put both where they belong: the store takes each body apart once,
+in as many threads as it has, and the views are left with next to nothing to do.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -28,14 +33,16 @@ FASTER_PLANNING: Final[Settings] = {
 
 PROTO: Final = {signal: Path(__file__).with_name(f"segment_{signal}.proto") for signal in Signal}
 
-_PLAIN: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
-"""What makes the rows of the signal's own table."""
 _ROWS: Final[Mapping[tuple[Signal, bool], tuple[Callable[[str, Privacy], str], str]]] = {
     (Signal.TRACES, False): (bodies.span_rows, wire.traces_structure()),
     (Signal.TRACES, True): (partial(bodies.span_rows, flat=wire.FAILS), wire.traces_structure(flat=True)),
     (Signal.LOGS, False): (bodies.record_rows, wire.logs_structure()),
 }
 """What makes rows of bodies, of all or of flat ones alone, and their structure."""
+_MEANT: Final = {Signal.TRACES: view.spans, Signal.LOGS: view.log_records}
+"""What makes of those the rows of the signal's own table, and the evaluations in each."""
+_OF_EVALUATIONS: Final = {"verdicts": evaluations.verdicts, "labels": evaluations.labels}
+"""What makes rows of the other tables, by their names."""
 FLAT: Final = frozenset(signal for signal, flat in _ROWS if flat)
 """Signals of which bodies may be taken for flat; log records carry messages, which never are."""
 _FOLLOW: Final = {False: " FORMAT Protobuf\n", True: ""}
@@ -43,47 +50,47 @@ _FOLLOW: Final = {False: " FORMAT Protobuf\n", True: ""}
 
 def objects(
     signal: Signal,
-    depends_on: str,
+    types: Mapping[str, Mapping[str, str]],
+    version: str,
     prefix: str = "",
     targets: Mapping[str, str] | None = None,
     privacy: Privacy = NOTHING_KEPT,
 ) -> dict[str, str]:
-    """Tables and views of a signal: name -> statement that makes it, first the table that rows go into.
+    """Tables and views of a signal: name -> statement that makes it, first the source.
 
-    What holds no evaluations goes past them, straight into its table.
+    The names bear the hash of all that their rows depend on.
 
     Args:
         signal: what the segments carry.
-        depends_on: what the names are to depend on beside the definitions.
+        types: of the columns of the schema's tables.
+        version: of the store.
         prefix: what the names begin with.
         targets: other tables to fill than those of the schema.
         privacy: what of the content is kept; it is part of the definitions.
     """
-    row = bodies.SPAN_ROW if signal is Signal.TRACES else bodies.RECORD_ROW
-    table, plain = TABLES[signal][0], partial(_PLAIN[signal], privacy=privacy)
-    definition = [row, *(insertion_past_views(table, signal, privacy, flat=way) for of, way in _ROWS if of is signal)]
-    definition += [evaluations.verdicts("", signal), evaluations.labels("", signal)]
-    hashed = "\n".join([depends_on, PROTO[signal].read_text(), *definition])
-    source = f"{prefix}otlp_{signal}_{hashlib.sha256(hashed.encode()).hexdigest()[:12]}"
-    views = {
-        table: plain(source),
-        "verdicts": evaluations.verdicts(source, signal),
-        "labels": evaluations.labels(source, signal),
-    }
+    table = TABLES[signal][0]
+    columns = view.columns(signal)
+    types_of = {**types[table], evaluations.COLUMN: evaluations.TYPE}
+    structure = ", ".join(f"{column} {types_of[column]}" for column in columns)
+    own = ", ".join(column for column in columns if column != evaluations.COLUMN)
+    views = {table: lambda source: f"SELECT {own} FROM {source}", **_OF_EVALUATIONS}
+    definition = [version, f"{types}", PROTO[signal].read_text(), structure, *(select("") for select in views.values())]
+    definition += [insertion("", signal, privacy, flat=way) for of, way in _ROWS if of is signal]
+    source = f"{prefix}otlp_{signal}_{hashlib.sha256(''.join(definition).encode()).hexdigest()[:12]}"
     return {
-        source: f"CREATE TABLE IF NOT EXISTS {source} ({row}) ENGINE = Null",
+        source: f"CREATE TABLE IF NOT EXISTS {source} ({structure}) ENGINE = Null",
         **{
             f"{source}_{name}": f"CREATE MATERIALIZED VIEW IF NOT EXISTS {source}_{name}"
-            f" TO {(targets or {}).get(name, name)} AS {select}"
+            f" TO {(targets or {}).get(name, name)} AS {select(source)}"
             for name, select in views.items()
         },
     }
 
 
-def insertion_into(
+def insertion(
     source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False, flat: bool = False
 ) -> str:
-    """The statement that inserts bodies, each behind its length; their rows go on through the views.
+    """The statement that inserts bodies, each behind its length.
 
     Args:
         source: table that the views begin from.
@@ -92,31 +99,15 @@ def insertion_into(
         from_file: whether the store finds them in the file that the parameter `file` names; they follow otherwise.
         flat: whether they are taken for flat, as `wire` means it: the insert fails where one is not.
     """
-    return f"INSERT INTO {source} {_rows(signal, privacy, from_file, flat)}{_FOLLOW[from_file]}"
-
-
-def insertion_past_views(
-    table: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False, flat: bool = False
-) -> str:
-    """The same for bodies without evaluations, whose rows go straight into `spans` or `log_records`.
-
-    It is planned once, while views are at their start and again for their rows; and of all rows only those of the
-    table are in memory at once, while views take all that lies between.
-    """
-    select = _PLAIN[signal](f"({_rows(signal, privacy, from_file, flat)})", privacy)
-    return f"INSERT INTO {table} ({', '.join(view.columns(signal))}) {select}{_FOLLOW[from_file]}"
+    rows, structure = _ROWS[signal, flat]
+    select = _MEANT[signal](f"({rows(_bodies(structure, from_file), privacy)})", privacy)
+    return f"INSERT INTO {source} ({', '.join(view.columns(signal))}) {select}{_FOLLOW[from_file]}"
 
 
 def insertion_of_deep_spans(table: str, from_file: bool) -> str:
     """The statement that inserts the names of spans that are not flat into a table with the one column `name`."""
     _, structure = _ROWS[Signal.TRACES, True]
     return f"INSERT INTO {table} {bodies.deep_spans(_bodies(structure, from_file))}{_FOLLOW[from_file]}"
-
-
-def _rows(signal: Signal, privacy: Privacy, from_file: bool, flat: bool) -> str:
-    """The SELECT of rows of what an insert brings."""
-    rows, structure = _ROWS[signal, flat]
-    return rows(_bodies(structure, from_file), privacy)
 
 
 def _bodies(structure: str, from_file: bool) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple, overload
 
 from isal import isal_zlib
 
-from thinkmeter.collector.segment import EVALUATION, Signal
+from thinkmeter.collector.segment import Signal
 
 PREFIX = bytes((24, 0xDA, 0x3E, 21))
 """What a record begins with, but not in files of versions whose store did not read them: a message of 24 bytes with the
@@ -33,11 +33,10 @@ BUFFER_BYTES = 256 * 1024
 
 
 class Place(NamedTuple):
-    """Where a frame lies in a file, in bytes, and whether it may hold evaluations."""
+    """Where a frame lies in a file, in bytes."""
 
     offset: int
     size: int
-    evaluates: bool
 
 
 class Frames(Sequence[bytes]):
@@ -68,11 +67,6 @@ class Frames(Sequence[bytes]):
         """Bytes of each."""
         return [place.size for place in self._places]
 
-    @property
-    def evaluates(self) -> bool:
-        """Whether any may hold evaluations."""
-        return any(place.evaluates for place in self._places)
-
     def __len__(self) -> int:
         """How many there are."""
         return len(self._places)
@@ -99,7 +93,7 @@ class Frames(Sequence[bytes]):
             OSError: the disk fails.
         """
         with BufferedReader(FileIO(self._path), BUFFER_BYTES) as file:
-            for offset, size, _ in self._places:
+            for offset, size in self._places:
                 file.seek(offset)
                 frame = file.read(size)
                 if len(frame) != size:
@@ -110,11 +104,6 @@ class Frames(Sequence[bytes]):
 def sizes(frames: Sequence[bytes]) -> list[int]:
     """Bytes of each frame."""
     return frames.sizes if isinstance(frames, Frames) else list(map(len, frames))
-
-
-def evaluates(frames: Sequence[bytes]) -> bool:
-    """Whether any frame may hold evaluations."""
-    return frames.evaluates if isinstance(frames, Frames) else any(EVALUATION in frame for frame in frames)
 
 
 def file_of(frames: Sequence[bytes]) -> Path | None:
@@ -181,7 +170,7 @@ def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
             with memoryview(buffer)[:length] as frame:
                 if file.readinto(frame) != length or checksum != _checksum(frame, length, count):
                     return None
-            places.append(Place(start, length, buffer.find(EVALUATION, 0, length) >= 0))
+            places.append(Place(start, length))
             items.append(count)
         nothing_more = os.fstat(file.fileno()).st_size == size
     return Contents(Frames(path, places, nothing_more), items, [])

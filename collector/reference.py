@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from thinkmeter.collector import instants, view
+from thinkmeter.collector import evaluations, instants, view
 from thinkmeter.collector.dialects import fields as f
 from thinkmeter.collector.dialects.meaning import Said, count, first_of_each, lower, number
 from thinkmeter.collector.dialects.shown import Attributes
@@ -35,9 +35,6 @@ TABLES: Final = {
     Signal.LOGS: ("log_records", "verdicts", "labels"),
 }
 """What each signal fills."""
-
-INHERITED: Final = (a.REQUEST_ID, a.ATTEMPT, a.SAMPLE)
-"""What an evaluation that is an event of a span takes from the span where it does not say it."""
 
 
 def decode(
@@ -68,7 +65,7 @@ def _of_traces(body: bytes, project: str, received: int, privacy: Privacy) -> It
                 for event in span.events:
                     if event.name == a.EVALUATION_EVENT:
                         own = _texts(event.attributes, EVENT_DEPTH, privacy)
-                        inherited = [(name, value) for name, value in said.attributes if name in INHERITED]
+                        inherited = [(name, value) for name, value in said.attributes if name in evaluations.INHERITED]
                         time = _first_time(received, event.time_unix_nano, *_times(span))
                         yield _evaluation([*own, *inherited], row, time, project)
 

@@ -11,13 +11,9 @@ On the wire it is one protobuf message, and so is any number of its frames:
 import struct
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final
 
-from thinkmeter.schema import attributes as a
 from thinkmeter.schema.errors import PermanentError
 
-EVALUATION: Final = a.EVALUATION_EVENT.encode()
-"""Without these bytes in it a frame holds no evaluations."""
 BODIES = 1
 EXPORTED = 1
 PROJECT = 1001

@@ -68,15 +68,15 @@ class Spool:
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
-    def append(self, signal: Signal, frame: bytes, items: int, evaluates: bool = True) -> Future[None]:
-        """Put a frame on disk, which may hold evaluations; the future is done once it is there.
+    def append(self, signal: Signal, frame: bytes, items: int) -> Future[None]:
+        """Put a frame on disk; the future is done once it is there.
 
         The future's exception, if any, is a Deferred: nothing of the frame was kept.
 
         Raises:
             Deferred: the spool or the disk is full, the store has taken nothing for too long, or the collector stops.
         """
-        append = Append(signal, frame, items, evaluates, Future())
+        append = Append(signal, frame, items, Future())
         append.done.set_running_or_notify_cancel()  # a sender that hangs up cannot take it back
         with self._changed:
             if self._stopping:

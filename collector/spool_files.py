@@ -69,12 +69,11 @@ class Segment:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Append:
-    """A frame that is to be put on disk, and may hold evaluations; `done` once it is there."""
+    """A frame that is to be put on disk; `done` once it is there."""
 
     signal: Signal
     frame: bytes
     items: int
-    evaluates: bool
     done: Future[None]
 
     @property
@@ -135,7 +134,7 @@ class OpenFile:
             if written:
                 rest[0] = rest[0][written:]
         self.written_s = time.monotonic()
-        self._places.append(Place(self.size + HEADER_BYTES, len(append.frame), append.evaluates))
+        self._places.append(Place(self.size + HEADER_BYTES, len(append.frame)))
         self._items.append(append.items)
         self.size += append.size
         self.items += append.items

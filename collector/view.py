@@ -1,7 +1,7 @@
 """ClickHouse's SQL of what rows of OTLP mean, made from the table of dialects.
 
-    bodies of spans -> span rows (names and texts of attributes) -> spans, verdicts, labels
-    bodies of logs -> record rows -> log_records, verdicts, labels
+    bodies of spans -> span rows (names and texts of attributes) -> spans, with the evaluations in each
+    bodies of logs -> record rows -> log_records, with the evaluations in each
 
 The first step is that of `bodies`. Each function here returns one SELECT over a table of that name, or a subquery;
 `pipeline` puts them together.
@@ -12,10 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from thinkmeter.collector import evaluations
 from thinkmeter.collector.bodies import SPAN_ROW
 from thinkmeter.collector.dialects import codes, expressions
 from thinkmeter.collector.dialects import fields as f
-from thinkmeter.collector.evaluations import event_name
 from thinkmeter.collector.instants import first_time, instant, is_time
 from thinkmeter.collector.privacy import CONTENT, NOTHING_KEPT, THINKING, Privacy
 from thinkmeter.collector.segment import Signal
@@ -41,12 +41,12 @@ KEPT_SHARE: Final = f"1 - reinterpretAsUInt64(reverse(unhex(rightPad(dropped, 14
 
 
 def spans(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Rows of spans -> the table `spans`, without the content that is not kept."""
+    """Rows of spans -> the table `spans` and the evaluations in each, without the content that is not kept."""
     return layered(rows, _columns(SPAN_ROW), _span_layers(privacy))
 
 
 def log_records(rows: str, privacy: Privacy = NOTHING_KEPT) -> str:
-    """Rows of log records -> the table `log_records`, without the content that is not kept."""
+    """Rows of log records -> the table `log_records` and the evaluations in each, without the content not kept."""
     return f"""
 SELECT
   {selected(_record_columns(privacy))}
@@ -54,7 +54,7 @@ FROM {rows} AS r"""
 
 
 def columns(signal: Signal) -> list[str]:
-    """Columns of `spans` or `log_records` in the order in which those SELECTs give them."""
+    """Columns of `spans` or `log_records`, and last evaluations.COLUMN, in the order in which those SELECTs do."""
     return list(_span_columns() if signal is Signal.TRACES else _record_columns(NOTHING_KEPT))
 
 
@@ -68,14 +68,14 @@ def _record_columns(privacy: Privacy) -> dict[str, str]:
         kept = f"arrayMap((key, value, flat) -> {stays}, keys, texts, arrayWithConstant(length(keys), {flat}))"
     else:
         kept = f"arrayMap(key -> {stays}, keys)"
-    carries = privacy.carries_sql(event_name())
+    carries = privacy.carries_sql(evaluations.event_name())
     body_stays = privacy.stays_whole_sql(f"{flat} OR {privacy.part_sql('r.body')}")
     return {
         **same("project", "trace_id", "span_id", "scope_name", "resource_attributes"),
         "body": f"if({carries} AND NOT ({body_stays}), '', r.body)",
         "received": instant("received_nano"),
         "time": instant(first_time("record_nano", "observed_nano")),
-        "event_name": event_name(),
+        "event_name": evaluations.event_name(),
         "severity": f"multiIf(severity_text != '', severity_text, severity_code BETWEEN 1 AND 24,"
         f" [{listed(SEVERITIES)}][intDiv(severity_code - 1, 4) + 1], '')",
         **_resource_columns(),
@@ -84,6 +84,7 @@ def _record_columns(privacy: Privacy) -> dict[str, str]:
         # a JSON list is unambiguous; it holds everything that tells one record from another
         "content_hash": "halfMD5(toJSONString(arrayConcat([trace_id, span_id, own_event_name, toString(severity_code),"
         " severity_text, r.body, scope_name], keys, texts)))",
+        evaluations.COLUMN: evaluations.of_record(),
     }
 
 
@@ -167,6 +168,7 @@ def _span_columns() -> dict[str, str]:
         "event_attributes": "arrayMap((names, values, keeps) -> mapFromArrays("
         "arrayFilter((name, keep) -> keep, names, keeps), arrayFilter((value, keep) -> keep, values, keeps)),"
         " event_keys, event_texts, event_keeps)",
+        evaluations.COLUMN: evaluations.of_span(),
     }
 
 

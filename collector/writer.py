@@ -132,7 +132,8 @@ class Writer:
 
         def insert(client: Client, insertion: Insertion) -> None:
             self._look_at_merges(lane)  # at every try, so that they never wait for one that fails again and again
-            insertion.insert_segment(client, self._signal, frames, token)
+            underway = self._spool.underway(self._signal)
+            insertion.insert_segment(client, self._signal, frames, token, inserts=underway)
 
         try:
             lane.insert(insert)

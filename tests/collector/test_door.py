@@ -1,6 +1,5 @@
 """What the door takes can be stored; what it does not is told with the reason, and counted by it."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.collector.otlp import span_of, traces
 from tests.collector.traffic import log_records, points, spans
 from tests.waiting import WAIT_S
 from thinkmeter.collector.door import JSON, PROTOBUF, Door, Receipt
 from thinkmeter.collector.export import LOGS, METRICS, TRACES, UNLIMITED, Export
 from thinkmeter.collector.keys import Keys
-from thinkmeter.collector.record import evaluates
 from thinkmeter.collector.refusal import Deferred, Reason, Refused
 from thinkmeter.collector.segment import Signal, body_of
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.telemetry import Telemetry
-from thinkmeter.schema import attributes as a
 
 SETTINGS = CollectorSettings(
     min_free_disk_bytes=0, segment_age_s=0.01, max_decompressed_bytes=100_000, max_inflight_bytes=150_000
@@ -181,15 +177,6 @@ def test_bytes_are_refused_or_stored_as_they_were_understood(opened: Opened, pla
     kept, project = opened.let_in()
     understood_alone = ExportTraceServiceRequest(resource_spans=understood.resource_spans)
     assert (ExportTraceServiceRequest.FromString(kept), project) == (understood_alone, "mine")
-
-
-@pytest.mark.parametrize("told", [a.EVALUATION_EVENT, "anything else"])
-def test_a_segment_goes_the_same_way_when_it_is_read_again(opened: Opened, told: str) -> None:
-    opened.accept(TRACES, traces([span_of({"told": told})]))
-    segment = opened.spool.take(Signal.TRACES)
-    assert segment is not None
-    again = dataclasses.replace(segment, written=None)
-    assert evaluates(segment.read().frames) is evaluates(again.read().frames)
 
 
 def test_a_content_type_that_is_not_spoken_is_refused(opened: Opened) -> None:

@@ -16,7 +16,14 @@ from tests.collector.inserting import emptied as emptied
 from tests.collector.inserting import installed as installed
 from tests.collector.inserting import module_client as module_client
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
-from thinkmeter.collector.insertion import PIECE_BYTES, SMALL_SEGMENT_BYTES, Insertion, RequestBody
+from thinkmeter.collector.insertion import (
+    CORES,
+    PIECE_BYTES,
+    SMALL_SEGMENT_BYTES,
+    Insertion,
+    RequestBody,
+    threads,
+)
 from thinkmeter.collector.installation import install
 from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.quarantine import Quarantine
@@ -86,6 +93,26 @@ def test_large_segments_with_and_without_verdicts_go_in_whole(emptied: Client, i
     for _ in range(2):
         installed.insert_segment(emptied, Signal.TRACES, frames, "with")
         assert (counted(emptied), counted(emptied, "verdicts")) == (121, 1)
+
+
+def test_evaluations_in_segments_that_are_not_flat_come_once_whichever_way_a_retry_goes(
+    emptied: Client, installed: Insertion
+) -> None:
+    said = {**CALL, a.REQUEST_ID: "r1", "deep": {"a": {"b": 1}}}
+    told = span_of(said, 61, events=[(a.EVALUATION_EVENT, {a.EVALUATION_NAME: "orm"})])
+    frames = [frame(big(), "default", RECEIVED), frame(traces([told]), "default", RECEIVED)]
+    for taken_for_deep in (0, 1, 0):
+        installed.taken_for_deep = taken_for_deep
+        installed.insert_segment(emptied, Signal.TRACES, frames, "deep")
+        assert (counted(emptied), counted(emptied, "verdicts")) == (61, 1)
+    assert emptied.query("SELECT request_id, verifier FROM verdicts").result_rows == [("r1", "orm")]
+
+
+@given(st.integers(1, 100))
+def test_inserts_at_a_time_share_the_cores(inserts: int) -> None:
+    assert threads(1) == CORES
+    assert threads(inserts) * inserts <= max(CORES, inserts)
+    assert threads(inserts) >= 1
 
 
 def test_what_was_in_quarantine_comes_back_as_whose_it_was(

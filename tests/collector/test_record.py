@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from thinkmeter.collector.record import (
     HEADER_BYTES,
     PREFIX,
-    evaluates,
     file_of,
     marker,
     new_segment_id,
@@ -20,7 +19,6 @@ from thinkmeter.collector.record import (
     sizes,
 )
 from thinkmeter.collector.segment import Signal, delimited, frame
-from thinkmeter.schema import attributes as a
 
 SEGMENT_ID = new_segment_id(Signal.TRACES)
 MARKER = marker(SEGMENT_ID)
@@ -143,16 +141,3 @@ def test_a_file_that_becomes_shorter_under_its_reader_is_a_failure_of_the_disk(t
 
 def test_ids_of_segments_differ() -> None:
     assert len({new_segment_id(Signal.LOGS) for _ in range(1000)}) == 1000
-
-
-def test_which_frames_may_hold_evaluations_is_seen_as_they_are_checked(tmp_path: Path) -> None:
-    event = a.EVALUATION_EVENT.encode()
-    made = [b"none", b"x" + event, event[:-1], event + b"y", b"z"]
-    path = tmp_path / "one.segment"
-    path.write_bytes(b"".join(piece for each in made for piece in record(MARKER, each, 1)))
-    contents = read_whole(path, path.stat().st_size, MARKER)
-    assert contents is not None
-    found = [evaluates(contents.frames[place : place + 1]) for place in range(len(made))]
-    assert found == [evaluates([each]) for each in made] == [False, True, False, True, False]
-    assert evaluates(contents.frames)
-    assert not evaluates(contents.frames[4:])
