@@ -14,6 +14,8 @@ from thinkmeter.schema import attributes as a
 COLUMN: Final = "evaluations"
 TYPE: Final = "Array(Tuple(time DateTime64(9, 'UTC'), names Array(String), texts Array(String)))"
 """Evaluations as they lie in a row, each with all that is said of it."""
+EVENT_NAME: Final = "event.name"
+"""The attribute by which older senders name a log record's event."""
 INHERITED: Final = (a.REQUEST_ID, a.ATTEMPT, a.SAMPLE)
 """What an evaluation that is an event of a span takes from the span where it does not say it."""
 
@@ -37,7 +39,7 @@ def of_record() -> str:
 
 def event_name() -> str:
     """The name of a log record's event, which older senders write as an attribute."""
-    return "if(own_event_name != '', own_event_name, texts[indexOf(keys, 'event.name')])"
+    return f"if(own_event_name != '', own_event_name, texts[indexOf(keys, {quoted(EVENT_NAME)})])"
 
 
 def verdicts(source: str) -> str:

@@ -201,7 +201,7 @@ def _record(
         "time": _first_time(received, record.time_unix_nano, record.observed_time_unix_nano),
         "trace_id": trace_id,
         "span_id": span_id,
-        "event_name": record.event_name or _first(attributes, "event.name"),
+        "event_name": record.event_name or _first(attributes, evaluations.EVENT_NAME),
         "severity": record.severity_text or (view.SEVERITIES[(level - 1) // 4] if 1 <= level <= 24 else ""),
         "body": body,
         "scope_name": scope.name,

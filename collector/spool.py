@@ -26,12 +26,14 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 FULL_RETRY_S = 10.0
-LARGE_BYTES = 16 * 1024 * 1024
+LARGE_BYTES = 12 * 1024 * 1024
 """A segment that has grown to this is worth an insert, however young it is."""
-BESIDE = 2
+BESIDE = 3
 """How many times as large or old it has to be for one beside another: both take longer then, and each is planned."""
 PAUSE_AGES, GAP_AGES = 0.5, 0.1
 """After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
+WORTH_BYTES = 3 * 1024 * 1024
+"""So does what has grown to this, the rest of a burst: planning it takes no longer than reading it."""
 COMPLAINT_INTERVAL_S = 60.0
 
 
@@ -246,7 +248,8 @@ class Spool:
         if file.size >= beside * LARGE_BYTES:
             return 0.0
         due_s = file.opened_s + beside * age_s
-        if beside == 1 and file.opened_s - self._removed_s[signal] >= PAUSE_AGES * age_s:
+        after_pause = beside == 1 and file.opened_s - self._removed_s[signal] >= PAUSE_AGES * age_s
+        if after_pause or file.size >= beside * WORTH_BYTES:
             due_s = min(due_s, file.written_s + GAP_AGES * age_s)
         return due_s - time.monotonic()
 

@@ -18,7 +18,7 @@ from thinkmeter.collector.record import marker, read_records, record
 from thinkmeter.collector.refusal import STATUS, Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import LARGE_BYTES, Spool
+from thinkmeter.collector.spool import BESIDE, GAP_AGES, LARGE_BYTES, WORTH_BYTES, Spool
 from thinkmeter.collector.spool_files import SUFFIX, Segment
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.errors import ThinkmeterError
@@ -249,18 +249,35 @@ def test_one_beside_another_waits_until_it_is_worth_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", NO_RESERVE.model_copy(update={"segment_age_s": 3600.0}), Telemetry())
     spool.append(Signal.TRACES, b"a" * LARGE_BYTES, 1).result(WAIT_S)
     first = taken(spool)
-    spool.append(Signal.TRACES, b"b" * LARGE_BYTES, 1).result(WAIT_S)
+    for _ in range(BESIDE - 1):
+        spool.append(Signal.TRACES, b"b" * LARGE_BYTES, 1).result(WAIT_S)
     with ThreadPoolExecutor() as pool:
         beside = pool.submit(taken, spool)
         assert not wait([beside], 0.2).done
         spool.append(Signal.TRACES, b"c" * LARGE_BYTES, 1).result(WAIT_S)
-        assert [frame[:1] for frame in contents(beside.result(WAIT_S))] == [b"b", b"c"]
+        assert [frame[:1] for frame in contents(beside.result(WAIT_S))] == [b"b"] * (BESIDE - 1) + [b"c"]
         spool.append(Signal.TRACES, b"d" * LARGE_BYTES, 1).result(WAIT_S)
         alone = pool.submit(taken, spool)
         for segment in (first, beside.result()):
             assert not alone.done()
             spool.remove(Signal.TRACES, segment)
         assert [frame[:1] for frame in contents(alone.result(WAIT_S))] == [b"d"]
+    spool.close()
+
+
+def test_what_is_left_of_a_burst_does_not_wait_for_its_age(tmp_path: Path) -> None:
+    age_s = 5.0
+    spool = Spool(tmp_path / "spool", NO_RESERVE.model_copy(update={"segment_age_s": age_s}), Telemetry())
+    with ThreadPoolExecutor() as pool:
+        for content, beside in ((b"a", 1), (b"b", BESIDE)):
+            spool.append(Signal.TRACES, content, 1).result(WAIT_S)
+            begun_s = time.monotonic()
+            left = pool.submit(taken, spool)
+            if beside > 1:  # too little to be planned by itself
+                assert not wait([left], 3 * GAP_AGES * age_s).done
+            spool.append(Signal.TRACES, content * (beside * WORTH_BYTES), 1).result(WAIT_S)
+            assert [frame[:1] for frame in contents(left.result(WAIT_S))] == [content, content]
+            assert time.monotonic() - begun_s < age_s
     spool.close()
 
 
