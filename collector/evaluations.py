@@ -74,7 +74,7 @@ def _rows(source: str, columns: dict[str, str], ground_truth: str) -> str:
     """One row for each evaluation of a kind."""
     common = {
         **same("project", "received", "trace_id", "span_id"),
-        "time": "evaluation.1",
+        "time": "evaluation.time",
         "request_id": _told(a.REQUEST_ID),
         "attempt": expressions.whole("attempt_number", 1),
         "response_id": _told(a.RESPONSE_ID),
@@ -103,7 +103,7 @@ FROM (
 
 
 def _told(name: str) -> str:
-    return f"evaluation.3[indexOf(evaluation.2, {quoted(name)})]"
+    return f"evaluation.texts[indexOf(evaluation.names, {quoted(name)})]"
 
 
 def _number(value: str) -> str:

@@ -102,13 +102,7 @@ class Insertion:
         self._composed = cache(self._statement)  # composing one takes longer than reading some of the bodies
 
     def insert_segment(
-        self,
-        client: Client,
-        signal: Signal,
-        frames: Sequence[bytes],
-        token: str,
-        settings: Settings | None = None,
-        inserts: int = 1,
+        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, inserts: int = 1
     ) -> None:
         """Insert frames of a segment, once: whatever was stored under their token before is not stored again.
 
@@ -117,7 +111,6 @@ class Insertion:
             signal: what the frames carry.
             frames: as `segment.frame` makes them.
             token: under which the store remembers them; always the same for these, and for no others.
-            settings: further settings of the insert.
             inserts: how many there are at a time, this one among them.
 
         Raises:
@@ -125,34 +118,26 @@ class Insertion:
             RetryableError: anything else that kept the store from taking them.
         """
         if not self.native:
-            self._insert_rows(client, signal, frames, token, settings)
+            self._insert_rows(client, signal, frames, token)
         elif sum(sizes(frames)) > SMALL_SEGMENT_BYTES:
-            self.insert_natively(client, signal, frames, token, settings, inserts)
+            self.insert_natively(client, signal, frames, token, inserts)
         else:
             try:
-                self._insert_rows(client, signal, frames, token, settings)
+                self._insert_rows(client, signal, frames, token)
             except PermanentError:
-                self.insert_natively(client, signal, frames, token, settings)
+                self.insert_natively(client, signal, frames, token, inserts)
 
-    def insert_frame(
-        self, client: Client, signal: Signal, frame: bytes, token: str, settings: Settings | None = None
-    ) -> None:
+    def insert_frame(self, client: Client, signal: Signal, frame: bytes, token: str) -> None:
         """Insert one frame as the reference decoder reads it, once for each token.
 
         Raises:
             PermanentError: it is no export request to the reference decoder either.
             RetryableError: anything else that kept the store from taking it.
         """
-        self._insert_rows(client, signal, [frame], token, settings)
+        self._insert_rows(client, signal, [frame], token)
 
     def insert_natively(
-        self,
-        client: Client,
-        signal: Signal,
-        frames: Sequence[bytes],
-        token: str,
-        settings: Settings | None = None,
-        inserts: int = 1,
+        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, inserts: int = 1
     ) -> None:
         """Insert frames as the store decodes them, however few.
 
@@ -163,7 +148,7 @@ class Insertion:
         statement = partial(self._composed, signal)
         if signal in FLAT and self.taken_for_deep <= 0:
             try:
-                self.insert_bodies(client, signal, partial(statement, True), frames, token, settings, inserts)
+                self.insert_bodies(client, signal, partial(statement, True), frames, token, inserts)
             except Exception as error:
                 self.taken_for_deep = DEEP_SEGMENTS
                 if not isinstance(error, NotFlat):
@@ -172,7 +157,7 @@ class Insertion:
                 return
         elif signal in FLAT:
             self.taken_for_deep -= 1
-        self.insert_bodies(client, signal, partial(statement, False), frames, token, settings, inserts)
+        self.insert_bodies(client, signal, partial(statement, False), frames, token, inserts)
 
     def insert_bodies(
         self,
@@ -181,7 +166,6 @@ class Insertion:
         statement: Callable[[bool], str],
         frames: Sequence[bytes],
         token: str,
-        settings: Settings | None = None,
         inserts: int = 1,
     ) -> None:
         """Insert the bodies of frames by a statement.
@@ -192,7 +176,6 @@ class Insertion:
             statement: to insert them by, by whether the store reads the bodies from a file.
             frames: as `segment.frame` makes them.
             token: under which the store remembers them.
-            settings: further settings of the insert.
             inserts: how many there are at a time, this one among them.
 
         Raises:
@@ -207,7 +190,6 @@ class Insertion:
             "max_block_size": at_once,
             "max_insert_block_size": at_once,
             **({**FROM_FILE, "max_threads": threads(inserts)} if file else {}),
-            **(settings or {}),
             "insert_deduplication_token": token,
         }
         with told("the store does not take a segment"):
@@ -226,9 +208,7 @@ class Insertion:
         path = str(file.absolute()) if file and self._reads_files else ""
         return path if path and not PATTERN.search(path) else None
 
-    def _insert_rows(
-        self, client: Client, signal: Signal, parts: Sequence[bytes], token: str, settings: Settings | None
-    ) -> None:
+    def _insert_rows(self, client: Client, signal: Signal, parts: Sequence[bytes], token: str) -> None:
         rows: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
         for part in parts:
             for table, made in decode(signal, *body_of(part), self._privacy).items():
@@ -243,7 +223,7 @@ class Insertion:
                         column_names=names,
                         column_type_names=[self._types[table][name] for name in names],
                         column_oriented=True,
-                        settings={**EVERY_INSERT, **(settings or {}), "insert_deduplication_token": token},
+                        settings={**EVERY_INSERT, "insert_deduplication_token": token},
                     )
 
 

@@ -174,8 +174,12 @@ def test_a_segment_of_the_other_signal_is_refused_or_holds_nothing(emptied: Clie
 
 def test_a_store_without_memory_is_tried_again(emptied: Client, installed: Insertion) -> None:
     whole = [frame(big(), "default", RECEIVED)]
-    with pytest.raises(RetryableError):
-        installed.insert_segment(emptied, Signal.TRACES, whole, "memory", {"max_memory_usage": 1_000_000})
+    emptied.set_client_setting("max_memory_usage", 1_000_000)
+    try:
+        with pytest.raises(RetryableError):
+            installed.insert_segment(emptied, Signal.TRACES, whole, "memory")
+    finally:
+        emptied.set_client_setting("max_memory_usage", 0)
     installed.insert_segment(emptied, Signal.TRACES, whole, "memory")
     assert counted(emptied) == 60
 
