@@ -1,16 +1,14 @@
 """Puts segments into the store: decoded by the store itself, or by the reference decoder where that serves better."""
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 from clickhouse_connect.driver.client import Client
 
 from thinkmeter.collector.pipeline import FLAT, PROTO, Settings, insertion
 from thinkmeter.collector.privacy import NOTHING_KEPT, Privacy
-from thinkmeter.collector.record import file_of, sizes
+from thinkmeter.collector.record import sizes
 from thinkmeter.collector.reference import TABLES, Row, decode
 from thinkmeter.collector.segment import Signal, body_of, delimited
 from thinkmeter.collector.store_answers import NotFlat, told
@@ -38,29 +36,22 @@ NATIVE_INSERT: Final[Settings] = {
     # what is written as text is what the reference decoder writes
     "output_format_json_escape_forward_slashes": 0,
     "precise_float_parsing": 1,
-    # a few bodies at a time are decoded and taken apart, by one thread; their rows go on all together, since every
-    # block of them would be planned, and become a part, by itself
+    # a few bodies at a time are decoded and taken apart, by one thread, since several inserts have the cores for
+    # themselves; fewer bytes, as they lie in memory, cost time, more cost memory
+    "input_format_max_block_size_bytes": 12 * 1024 * 1024,
     "max_threads": 1,
     "max_insert_threads": 1,
+    # their rows go on all together, as every block of them would be planned, and become a part, by itself
     "min_insert_block_size_rows": 2**31,
     "min_insert_block_size_bytes": 2**40,
 }
-FROM_FILE: Final[Settings] = {
-    # mapped, the pages of the file would count as memory of the store
-    "storage_file_read_method": "pread",
-}
-"""Where the store reads a segment by itself."""
-CORES: Final = min(4, os.cpu_count() or 1)
-"""What a file holds is decoded by one thread and taken apart by all; there are no more of them than that keeps busy."""
-PATTERN: Final = re.compile(r"[*?{}]|::")
-"""In a path, what the store takes for more than one file, or for a file in an archive."""
-DECODED_BYTES: Final = 8 * 1024 * 1024
-"""About so many bytes of bodies are decoded at a time: fewer cost time, more cost memory."""
 PIECE_BYTES: Final = 64 * 1024
 """Bytes that are sent at a time, about."""
 DEEP_SEGMENTS: Final = 100
 """So many segments after one that was not flat are not taken for flat, as who sends maps sends them again."""
 MESSAGE: Final = "Body"
+EMPTY: Final = b"\0"
+"""A message of protobuf without fields, behind its length."""
 
 
 class Insertion:
@@ -79,7 +70,6 @@ class Insertion:
         types: Mapping[str, Mapping[str, str]],
         reason: str = "",
         privacy: Privacy = NOTHING_KEPT,
-        reads_files: bool = False,
     ) -> None:
         """Keep what every insert needs.
 
@@ -89,7 +79,6 @@ class Insertion:
             types: of the tables' columns.
             reason: why the store does not decode.
             privacy: what of the content is kept.
-            reads_files: whether the store reads the files of this machine.
         """
         self.native = not reason
         self.reason = reason
@@ -98,12 +87,9 @@ class Insertion:
         self._settings = settings
         self._types = types
         self._privacy = privacy
-        self._reads_files = reads_files
-        self._composed = cache(self._statement)  # composing one takes longer than reading some of the bodies
+        self._statement = cache(self._composed)  # composing one takes longer than reading some of the bodies
 
-    def insert_segment(
-        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, inserts: int = 1
-    ) -> None:
+    def insert_segment(self, client: Client, signal: Signal, frames: Sequence[bytes], token: str) -> None:
         """Insert frames of a segment, once: whatever was stored under their token before is not stored again.
 
         Args:
@@ -111,7 +97,6 @@ class Insertion:
             signal: what the frames carry.
             frames: as `segment.frame` makes them.
             token: under which the store remembers them; always the same for these, and for no others.
-            inserts: how many there are at a time, this one among them.
 
         Raises:
             PermanentError: bytes in them cannot be decoded; nothing of them was stored.
@@ -120,12 +105,24 @@ class Insertion:
         if not self.native:
             self._insert_rows(client, signal, frames, token)
         elif sum(sizes(frames)) > SMALL_SEGMENT_BYTES:
-            self.insert_natively(client, signal, frames, token, inserts)
+            self.insert_natively(client, signal, frames, token)
         else:
             try:
                 self._insert_rows(client, signal, frames, token)
             except PermanentError:
-                self.insert_natively(client, signal, frames, token, inserts)
+                self.insert_natively(client, signal, frames, token)
+
+    def insert_growing(self, client: Client, signal: Signal, frames: Iterable[bytes], token: str) -> None:
+        """Insert frames as they come, however few they will be, once; each time anew where that is repeated.
+
+        Raises:
+            PermanentError: bytes in them cannot be decoded; nothing of them was stored.
+            RetryableError: anything else that kept the store from taking them.
+        """
+        if self.native:
+            self.insert_natively(client, signal, frames, token)
+        else:
+            self._insert_rows(client, signal, frames, token)
 
     def insert_frame(self, client: Client, signal: Signal, frame: bytes, token: str) -> None:
         """Insert one frame as the reference decoder reads it, once for each token.
@@ -136,19 +133,16 @@ class Insertion:
         """
         self._insert_rows(client, signal, [frame], token)
 
-    def insert_natively(
-        self, client: Client, signal: Signal, frames: Sequence[bytes], token: str, inserts: int = 1
-    ) -> None:
-        """Insert frames as the store decodes them, however few.
+    def insert_natively(self, client: Client, signal: Signal, frames: Iterable[bytes], token: str) -> None:
+        """Insert frames as the store decodes them, however few, and as they come.
 
         Raises:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        statement = partial(self._composed, signal)
         if signal in FLAT and self.taken_for_deep <= 0:
             try:
-                self.insert_bodies(client, signal, partial(statement, True), frames, token, inserts)
+                self.insert_bodies(client, signal, self._statement(signal, True), frames, token)
             except Exception as error:
                 self.taken_for_deep = DEEP_SEGMENTS
                 if not isinstance(error, NotFlat):
@@ -157,58 +151,38 @@ class Insertion:
                 return
         elif signal in FLAT:
             self.taken_for_deep -= 1
-        self.insert_bodies(client, signal, partial(statement, False), frames, token, inserts)
+        self.insert_bodies(client, signal, self._statement(signal, False), frames, token)
 
     def insert_bodies(
-        self,
-        client: Client,
-        signal: Signal,
-        statement: Callable[[bool], str],
-        frames: Sequence[bytes],
-        token: str,
-        inserts: int = 1,
+        self, client: Client, signal: Signal, statement: str, frames: Iterable[bytes], token: str
     ) -> None:
-        """Insert the bodies of frames by a statement.
+        """Insert the bodies of frames by a statement, which is planned before the first of them is there.
 
         Args:
             client: a client of the store, of this thread.
             signal: what the frames carry.
-            statement: to insert them by, by whether the store reads the bodies from a file.
+            statement: to insert them by.
             frames: as `segment.frame` makes them.
             token: under which the store remembers them.
-            inserts: how many there are at a time, this one among them.
 
         Raises:
             PermanentError: the store cannot decode them; nothing of them was stored.
             RetryableError: anything else that kept the store from taking them.
         """
-        at_once = max(1, DECODED_BYTES * len(frames) // max(1, sum(sizes(frames))))
-        file = self._readable(frames)
         settings = {
             **self._settings,
             **_schema(signal, by_text="format_schema_source" in self._settings),
-            "max_block_size": at_once,
-            "max_insert_block_size": at_once,
-            **({**FROM_FILE, "max_threads": threads(inserts)} if file else {}),
+            "max_query_size": len(statement),  # otherwise the store waits for more of the body to look for its end
             "insert_deduplication_token": token,
         }
         with told("the store does not take a segment"):
-            if file:
-                client.command(statement(True), parameters={"file": file}, settings=dict(settings))
-            else:
-                body = cast(Any, RequestBody(statement(False), frames))
-                client.raw_insert("", insert_block=body, settings=dict(settings))
+            body = cast(Any, RequestBody(statement, frames))
+            client.raw_insert("", insert_block=body, settings=dict(settings))
 
-    def _statement(self, signal: Signal, flat: bool, from_file: bool) -> str:
-        return insertion(self._sources[signal], signal, self._privacy, from_file, flat)
+    def _composed(self, signal: Signal, flat: bool) -> str:
+        return insertion(self._sources[signal], signal, self._privacy, flat)
 
-    def _readable(self, frames: Sequence[bytes]) -> str | None:
-        """The path of a file that the store can read in place of these frames."""
-        file = file_of(frames)
-        path = str(file.absolute()) if file and self._reads_files else ""
-        return path if path and not PATTERN.search(path) else None
-
-    def _insert_rows(self, client: Client, signal: Signal, parts: Sequence[bytes], token: str) -> None:
+    def _insert_rows(self, client: Client, signal: Signal, parts: Iterable[bytes], token: str) -> None:
         rows: dict[str, list[Row]] = {table: [] for table in TABLES[signal]}
         for part in parts:
             for table, made in decode(signal, *body_of(part), self._privacy).items():
@@ -233,7 +207,7 @@ class RequestBody:
     The statement goes before the bodies of OTLP, being too long for the address of a request.
     """
 
-    def __init__(self, statement: str, frames: Sequence[bytes]) -> None:
+    def __init__(self, statement: str, frames: Iterable[bytes]) -> None:
         """Keep both; frames are gone through when the request is sent."""
         self._statement = statement.encode()
         self._frames = frames
@@ -244,8 +218,10 @@ class RequestBody:
         Raises:
             OSError: a frame cannot be read.
         """
-        small: list[bytes | memoryview] = [self._statement]
-        size = len(self._statement)
+        # the store looks for the end of a statement once there is something behind it: a body with nothing in it
+        yield self._statement + EMPTY
+        small: list[bytes | memoryview] = []
+        size = 0
         for body in map(delimited, self._frames):
             if len(body) < PIECE_BYTES:
                 small.append(body)
@@ -255,12 +231,8 @@ class RequestBody:
                 small, size = [], 0
             if len(body) >= PIECE_BYTES:
                 yield from (body[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES))
-        yield b"".join(small)
-
-
-def threads(inserts: int) -> int:
-    """Threads of each of so many inserts: several that had all cores each would take them from one another."""
-    return max(1, CORES // inserts)
+        if small:
+            yield b"".join(small)
 
 
 def _schema(signal: Signal, by_text: bool) -> Settings:

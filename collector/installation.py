@@ -4,7 +4,6 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
@@ -76,7 +75,7 @@ def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> 
         sources = {signal: next(iter(made)) for signal, made in wanted.items()}
         names = {name for made in wanted.values() for name in made}
         if names <= existing(client, "otlp\\_%").keys():
-            return Insertion(sources, settings, types, privacy=privacy, reads_files=embedded)
+            return Insertion(sources, settings, types, privacy=privacy)
         if otherwise := _canary(client, settings, types, privacy):
             log.warning(
                 "the store does not decode OTLP as it should, so Python does, more slowly: %s",
@@ -89,7 +88,7 @@ def install(client: Client, embedded: bool, privacy: Privacy = NOTHING_KEPT) -> 
         if embedded:
             old = {name for name, age_s in existing(client, "otlp\\_%").items() if age_s > ABANDONED_S}
             drop(client, old - names)
-    return Insertion(sources, settings, types, privacy=privacy, reads_files=embedded)
+    return Insertion(sources, settings, types, privacy=privacy)
 
 
 def is_installed(client: Client, privacy: Privacy = NOTHING_KEPT) -> bool:
@@ -125,7 +124,7 @@ def _canary(client: Client, settings: Settings, types: Mapping[str, Mapping[str,
             source = next(iter(made))
             trial = Insertion({signal: source}, settings, types, privacy=privacy)
             for flat in (False, True) if signal in FLAT else (False,):
-                statement = partial(insertion, source, signal, privacy, flat=flat)
+                statement = insertion(source, signal, privacy, flat)
                 trial.insert_bodies(client, signal, statement, sample(signal, flat), f"{prefix}{flat}")
                 if found := difference(client, signal, targets, privacy, flat):
                     return found
@@ -145,7 +144,7 @@ def _unseen(client: Client, trial: Insertion, table: str) -> str:
     """Which requests that are not flat the store would take for flat, or the other way round; '' for none."""
     client.command(f"CREATE TABLE {table} (name String) ENGINE = Memory")
     deep, names = deep_sample()
-    trial.insert_bodies(client, Signal.TRACES, partial(insertion_of_deep_spans, table), [deep], table)
+    trial.insert_bodies(client, Signal.TRACES, insertion_of_deep_spans(table), [deep], table)
     found = {name for (name,) in client.query(f"SELECT name FROM {table}").result_rows}
     return f"spans of the names {sorted(found ^ names)} are taken for what they are not" if found != names else ""
 

@@ -45,7 +45,7 @@ _OF_EVALUATIONS: Final = {"verdicts": evaluations.verdicts, "labels": evaluation
 """What makes rows of the other tables, by their names."""
 FLAT: Final = frozenset(signal for signal, flat in _ROWS if flat)
 """Signals of which bodies may be taken for flat; log records carry messages, which never are."""
-_FOLLOW: Final = {False: " FORMAT Protobuf\n", True: ""}
+_FOLLOW: Final = " FORMAT Protobuf\n"
 
 
 def objects(
@@ -87,31 +87,28 @@ def objects(
     }
 
 
-def insertion(
-    source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, from_file: bool = False, flat: bool = False
-) -> str:
+def insertion(source: str, signal: Signal, privacy: Privacy = NOTHING_KEPT, flat: bool = False) -> str:
     """The statement that inserts bodies, each behind its length.
 
     Args:
         source: table that the views begin from.
         signal: what the bodies carry.
         privacy: what of the content is kept.
-        from_file: whether the store finds them in the file that the parameter `file` names; they follow otherwise.
         flat: whether they are taken for flat, as `wire` means it: the insert fails where one is not.
     """
     rows, structure = _ROWS[signal, flat]
-    select = _MEANT[signal](f"({rows(_bodies(structure, from_file), privacy)})", privacy)
-    return f"INSERT INTO {source} ({', '.join(view.columns(signal))}) {select}{_FOLLOW[from_file]}"
+    select = _MEANT[signal](f"({rows(_bodies(structure), privacy)})", privacy)
+    return f"INSERT INTO {source} ({', '.join(view.columns(signal))}) {select}{_FOLLOW}"
 
 
-def insertion_of_deep_spans(table: str, from_file: bool) -> str:
+def insertion_of_deep_spans(table: str) -> str:
     """The statement that inserts the names of spans that are not flat into a table with the one column `name`."""
     _, structure = _ROWS[Signal.TRACES, True]
-    return f"INSERT INTO {table} {bodies.deep_spans(_bodies(structure, from_file))}{_FOLLOW[from_file]}"
+    return f"INSERT INTO {table} {bodies.deep_spans(_bodies(structure))}{_FOLLOW}"
 
 
-def _bodies(structure: str, from_file: bool) -> str:
-    return f"file({{file:String}}, 'Protobuf', {quoted(structure)})" if from_file else f"input({quoted(structure)})"
+def _bodies(structure: str) -> str:
+    return f"input({quoted(structure)})"
 
 
 def create(client: Client, statements: Mapping[str, str]) -> None:

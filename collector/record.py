@@ -1,15 +1,10 @@
 """The file format of the spool: records that check themselves, so that any prefix of a file can be trusted.
 
-    record: PREFIX, HEADER, frame
-    frame:  tag of its body, length of its body, body
-
-To the store the same bytes are protobuf messages, each behind its length, so that it can read a file by itself: before
-a body stands a message with one field, which its schema does not have, and the tag is the last byte of that field.
+Each is a header and a frame.
 """
 
 import dataclasses
 import errno
-import os
 import struct
 import time
 import uuid
@@ -22,13 +17,12 @@ from isal import isal_zlib
 
 from thinkmeter.collector.segment import Signal
 
-PREFIX = bytes((24, 0xDA, 0x3E, 21))
-"""What a record begins with, but not in files of versions whose store did not read them: a message of 24 bytes with the
-field 1003, whose 21 bytes are the header and the frame's tag."""
 HEADER = struct.Struct("<8sIII")
 """Marker of the file, bytes of the frame, items in it, CRC-32 of the two numbers and the frame."""
-HEADER_BYTES = len(PREFIX) + HEADER.size
+HEADER_BYTES = HEADER.size
 NUMBERS = struct.Struct("<II")
+FORMER_PREFIX_BYTES = 4
+"""What versions whose store read the files by itself wrote before each header."""
 BUFFER_BYTES = 256 * 1024
 
 
@@ -45,22 +39,10 @@ class Frames(Sequence[bytes]):
     A segment is larger than whatever else is in memory, and is looked through, sent, and perhaps sent again.
     """
 
-    def __init__(self, path: Path, places: Sequence[Place], whole: bool = False) -> None:
-        """Name the file and the places.
-
-        Args:
-            path: the file.
-            places: of the frames.
-            whole: whether the file holds nothing but the records of these.
-        """
+    def __init__(self, path: Path, places: Sequence[Place]) -> None:
+        """Name the file, and the places of the frames in it."""
         self._path = path
         self._places = places
-        self._whole = whole
-
-    @property
-    def file(self) -> Path | None:
-        """The file, if it holds nothing but the records of these."""
-        return self._path if self._whole else None
 
     @property
     def sizes(self) -> list[int]:
@@ -82,8 +64,7 @@ class Frames(Sequence[bytes]):
             OSError: the disk fails.
         """
         if isinstance(index, slice):
-            places = self._places[index]
-            return Frames(self._path, places, self._whole and len(places) == len(self._places))
+            return Frames(self._path, self._places[index])
         return next(iter(Frames(self._path, [self._places[index]])))
 
     def __iter__(self) -> Iterator[bytes]:
@@ -104,11 +85,6 @@ class Frames(Sequence[bytes]):
 def sizes(frames: Sequence[bytes]) -> list[int]:
     """Bytes of each frame."""
     return frames.sizes if isinstance(frames, Frames) else list(map(len, frames))
-
-
-def file_of(frames: Sequence[bytes]) -> Path | None:
-    """The file that holds the records of these frames and nothing else, if there is one."""
-    return frames.file if isinstance(frames, Frames) else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,7 +119,7 @@ def marker(segment_id: str) -> bytes:
 
 def record(file_marker: bytes, frame: bytes, items: int) -> tuple[bytes, bytes]:
     """One frame as a record: what stands before it, and itself, which is too large to be copied for nothing."""
-    return PREFIX + HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)), frame
+    return HEADER.pack(file_marker, len(frame), items, _checksum(frame, len(frame), items)), frame
 
 
 def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
@@ -159,9 +135,9 @@ def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
     with BufferedReader(FileIO(path), BUFFER_BYTES) as file:
         while offset < size:
             data = file.read(HEADER_BYTES)
-            if len(data) < HEADER_BYTES or not data.startswith(PREFIX + file_marker):
+            if len(data) < HEADER_BYTES or not data.startswith(file_marker):
                 return None
-            _, length, count, checksum = HEADER.unpack_from(data, len(PREFIX))
+            _, length, count, checksum = HEADER.unpack(data)
             start, offset = offset + HEADER_BYTES, offset + HEADER_BYTES + length
             if offset > size:
                 return None
@@ -172,14 +148,13 @@ def read_whole(path: Path, size: int, file_marker: bytes) -> Contents | None:
                     return None
             places.append(Place(start, length))
             items.append(count)
-        nothing_more = os.fstat(file.fileno()).st_size == size
-    return Contents(Frames(path, places, nothing_more), items, [])
+    return Contents(Frames(path, places), items, [])
 
 
 def read_records(data: bytes, file_marker: bytes) -> Contents:
     """All whole records of a file, and what lies damaged between them; a torn end is left out.
 
-    Also those of versions whose records had no prefix.
+    Also those of versions whose records had a prefix.
     """
     frames: list[bytes] = []
     items: list[int] = []
@@ -191,20 +166,20 @@ def read_records(data: bytes, file_marker: bytes) -> Contents:
         if whole is None:
             position = data.find(file_marker, position + 1)
             continue
-        if position > expected + len(PREFIX):
+        if position > expected + FORMER_PREFIX_BYTES:
             damaged.append(data[expected:position])
         frames.append(whole[0])
         items.append(whole[1])
-        expected = position + HEADER.size + len(whole[0])
+        expected = position + HEADER_BYTES + len(whole[0])
         position = data.find(file_marker, expected)
     return Contents(frames, items, damaged)
 
 
 def _read_one(data: bytes, position: int) -> tuple[bytes, int] | None:
-    if position + HEADER.size > len(data):
+    if position + HEADER_BYTES > len(data):
         return None
     _, length, items, checksum = HEADER.unpack_from(data, position)
-    frame = data[position + HEADER.size : position + HEADER.size + length]
+    frame = data[position + HEADER_BYTES : position + HEADER_BYTES + length]
     if len(frame) != length or checksum != _checksum(frame, length, items):
         return None
     return frame, items

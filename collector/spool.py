@@ -6,6 +6,7 @@ so that its name can be the token under which the store takes it once.
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -18,7 +19,8 @@ from pathlib import Path
 from thinkmeter.collector.refusal import Deferred, Reason
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool_files import Append, OpenFile, Segment, left_segments, sync_directory, take_hold
+from thinkmeter.collector.spool_files import Append, GrowingFrames, OpenFile, Segment, left_segments, take_hold
+from thinkmeter.collector.spool_queue import SignalQueue
 from thinkmeter.collector.telemetry import Telemetry
 from thinkmeter.schema.logs import event
 from thinkmeter.schema.store.failure import reason
@@ -26,14 +28,6 @@ from thinkmeter.schema.store.failure import reason
 log = logging.getLogger(__name__)
 
 FULL_RETRY_S = 10.0
-LARGE_BYTES = 12 * 1024 * 1024
-"""A segment that has grown to this is worth an insert, however young it is."""
-BESIDE = 3
-"""How many times as large or old it has to be for one beside another: both take longer then, and each is planned."""
-PAUSE_AGES, GAP_AGES = 0.5, 0.1
-"""After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
-WORTH_BYTES = 3 * 1024 * 1024
-"""So does what has grown to this, the rest of a burst: planning it takes no longer than reading it."""
 COMPLAINT_INTERVAL_S = 60.0
 
 
@@ -52,16 +46,12 @@ class Spool:
         self._lock_file = take_hold(directory)
         self._changed = threading.Condition()
         self._pending: list[Append] = []
-        self._open: dict[Signal, OpenFile] = {}
-        self._closed: dict[Signal, deque[Segment]] = {signal: deque() for signal in Signal}
-        self._taken: dict[Signal, list[Segment]] = {signal: [] for signal in Signal}
-        self._hungry = dict.fromkeys(Signal, 0)
+        self._queues = {signal: SignalQueue(directory, signal, settings.segment_age_s) for signal in Signal}
         self._stopping = False
         self._next_complaint_s = 0.0
         self._bytes = 0
-        self._removed_s = dict.fromkeys(Signal, time.monotonic())
         for signal, segment in left_segments(directory):
-            self._closed[signal].append(segment)
+            self._queues[signal].add(segment)
             self._bytes += segment.size
         telemetry.spool_bytes.set_function(lambda: self._bytes)
         for signal in Signal:
@@ -97,42 +87,51 @@ class Spool:
     def take(self, signal: Signal) -> Segment | None:
         """The oldest segment that nobody took; blocks until there is one. None once the spool is closed and holds none.
 
-        It stays in the spool until it is removed. Several may take at once, each another.
+        It may still grow, and after a large one it may be one into which nothing came yet, and perhaps never does. It
+        stays in the spool until it is removed. Several may take at once, each another.
         """
-        hungry = False
+        queue, hungry = self._queues[signal], False
         with self._changed:
             try:
-                while not self._closed[signal]:
+                while (segment := queue.take(may_begin=not self._stopping)) is None:
                     if self._stopping and not self._thread.is_alive():
                         return None
                     if not hungry:  # told once: takers that told each other on every waking would never rest
-                        self._hungry[signal] += 1
+                        queue.hungry += 1
                         hungry = True
                         self._changed.notify_all()
                     self._changed.wait()
-                segment = self._closed[signal].popleft()
-                self._taken[signal].append(segment)
                 return segment
             finally:
-                self._hungry[signal] -= hungry
+                queue.hungry -= hungry
 
-    def waits(self, signal: Signal) -> int:
-        """How many segments wait that will grow no more, and that nobody took."""
-        return len(self._closed[signal])
+    def growing(self, segment: Segment) -> GrowingFrames:
+        """The frames of a segment that grows."""
+        return GrowingFrames(segment, self._wait_for_more)
+
+    def wait_for_end(self, segment: Segment) -> None:
+        """Wait until a segment has grown as far as it will."""
+        while self._wait_for_more(segment, len(segment.places)):
+            pass
+
+    def is_behind(self, signal: Signal) -> bool:
+        """Whether more comes than one reader reads: a segment waits, or several grow."""
+        with self._changed:
+            return self._queues[signal].is_behind
 
     def underway(self, signal: Signal) -> int:
-        """How many were taken and not removed."""
-        return len(self._taken[signal])
+        """How many were taken and not removed, those left out that hold nothing."""
+        with self._changed:
+            return self._queues[signal].underway
 
     def remove(self, signal: Signal, segment: Segment) -> None:
         """Delete a segment that was taken, and that the store has."""
         with self._changed:
-            self._taken[signal].remove(segment)
+            self._queues[signal].remove(segment)
             self._bytes -= segment.size
-            self._removed_s[signal] = time.monotonic()
             self._changed.notify_all()
         try:
-            segment.path.unlink()
+            segment.path.unlink(missing_ok=True)
         except OSError as error:
             # It will be sent again at the next start, under the same token.
             log.warning(
@@ -156,13 +155,13 @@ class Spool:
         """Wait until the store has everything; whether it does."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: not self._pending and not self._open and not any(map(self._held, Signal)), timeout_s
+                lambda: not self._pending and all(queue.is_empty for queue in self._queues.values()), timeout_s
             )
 
     def lag_s(self, signal: Signal) -> float:
         """Age of the oldest request that the store does not have, in seconds; 0 if it has all."""
         with self._changed:
-            return self._lag_s(signal)
+            return self._queues[signal].lag_s
 
     @property
     def waiting_bytes(self) -> int:
@@ -196,8 +195,7 @@ class Spool:
 
     def _refuse_if_old(self, signal: Signal) -> None:
         # What an earlier run left counts from the start of this one: how old it is, a clock says that may have jumped.
-        limit_s, lag_s = self._settings.max_spool_age_s, self._lag_s(signal)
-        idle_s = min(lag_s, time.monotonic() - self._removed_s[signal])
+        limit_s, idle_s = self._settings.max_spool_age_s, self._queues[signal].idle_s
         if idle_s > limit_s:
             raise Deferred(
                 Reason.SPOOL_OLD,
@@ -206,66 +204,63 @@ class Spool:
                 FULL_RETRY_S,
             )
 
-    def _lag_s(self, signal: Signal) -> float:
-        opened = [segment.opened_s for segment in [*self._taken[signal], *list(self._closed[signal])[:1]]]
-        if signal in self._open:
-            opened.append(self._open[signal].opened_s)
-        return time.monotonic() - min(opened) if opened else 0.0
-
     def _held(self, signal: Signal) -> int:
-        """How many segments the store may not have, the one that grows left out."""
-        return len(self._closed[signal]) + len(self._taken[signal])
+        with self._changed:
+            return self._queues[signal].held
+
+    def _wait_for_more(self, segment: Segment, frames: int) -> bool:
+        with self._changed:
+            while len(segment.places) <= frames and segment.ended_s is None:
+                if not segment.is_awaited:
+                    segment.is_awaited = True
+                    self._changed.notify_all()
+                self._changed.wait()
+            segment.is_awaited = False
+        return len(segment.places) > frames
 
     # --- the writing thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._pending and not self._stopping and not self._ripe():
-                    self._changed.wait(self._ripe_in_s())
+                while not self._pending and not self._stopping and (ripe_in_s := self._ripe_in_s()) > 0:
+                    self._changed.wait(ripe_in_s if ripe_in_s < math.inf else None)
                 batch, self._pending = self._pending, []
                 stopping = self._stopping
             for signal in Signal:
                 appends = [append for append in batch if append.signal is signal]
                 if appends:
                     self._commit(signal, appends)
-            for signal in list(self._open) if stopping else self._ripe():
-                self._hand_over(signal)
+            for queue in self._queues.values():
+                with self._changed:
+                    ended = queue.growing if stopping else queue.ripe()
+                for file in ended:
+                    self._hand_over(queue, file)
             if stopping:
                 return
 
-    def _ripe(self) -> list[Signal]:
-        # Only while the writer waits: as long as it is busy, or the store is away, the file had better grow.
-        return [s for s in self._open if self._hungry[s] and self._remaining_s(s) <= 0]
-
-    def _ripe_in_s(self) -> float | None:
-        remaining = [self._remaining_s(s) for s in self._open if self._hungry[s]]
-        return max(0.0, min(remaining)) if remaining else None
-
-    def _remaining_s(self, signal: Signal) -> float:
-        file, age_s = self._open[signal], self._settings.segment_age_s
-        beside = BESIDE if self._taken[signal] else 1
-        if file.size >= beside * LARGE_BYTES:
-            return 0.0
-        due_s = file.opened_s + beside * age_s
-        after_pause = beside == 1 and file.opened_s - self._removed_s[signal] >= PAUSE_AGES * age_s
-        if after_pause or file.size >= beside * WORTH_BYTES:
-            due_s = min(due_s, file.written_s + GAP_AGES * age_s)
-        return due_s - time.monotonic()
+    def _ripe_in_s(self) -> float:
+        return min(queue.ripe_in_s() for queue in self._queues.values())
 
     def _commit(self, signal: Signal, appends: Sequence[Append]) -> None:
-        waiting = deque(appends)
+        queue, waiting = self._queues[signal], deque(appends)
+        file = None
         try:
             while waiting:
-                file = self._open.get(signal) or self._create(signal)
+                with self._changed:
+                    file = queue.open_file()
                 while waiting and self._has_room(file, waiting[0]):
                     file.write(waiting[0])
                     waiting.popleft()
                 self._sync(file)
                 if waiting or file.items >= self._settings.segment_spans or file.size >= self._settings.segment_bytes:
-                    self._hand_over(signal)
+                    self._hand_over(queue, file)
+                    file = None
         except Exception as error:  # noqa: BLE001  # whatever it is, the senders must not wait for ever
-            unsynced = self._cut(signal)
+            unsynced = []
+            if file is not None:
+                unsynced = file.cut()
+                self._hand_over(queue, file)
             self._put_off([*unsynced, *waiting], error)
 
     def _has_room(self, file: OpenFile, append: Append) -> bool:
@@ -274,38 +269,22 @@ class Spool:
             and file.size + append.size <= self._settings.segment_bytes
         )
 
-    def _create(self, signal: Signal) -> OpenFile:
-        file = OpenFile.create(self._directory, signal)
-        with self._changed:
-            self._open[signal] = file
-        sync_directory(self._directory)
-        return file
-
     def _sync(self, file: OpenFile) -> None:
-        if file.synced == file.size:
+        if file.segment.size == file.size:
             return
         started_s = time.monotonic()
         done = file.sync()
         self._telemetry.fsync_s.observe(time.monotonic() - started_s)
+        with self._changed:
+            self._changed.notify_all()
         for append in done:
             append.done.set_result(None)
 
-    def _hand_over(self, signal: Signal) -> None:
+    def _hand_over(self, queue: SignalQueue, file: OpenFile) -> None:
         with self._changed:
-            file = self._open.pop(signal)
-            if file.synced:
-                self._closed[signal].append(file.as_segment())
+            queue.end(file)
             self._changed.notify_all()
         file.close()
-
-    def _cut(self, signal: Signal) -> list[Append]:
-        """End the open file where it was last safe; the appends that are not in it."""
-        file = self._open.get(signal)
-        if file is None:
-            return []
-        unsynced = file.cut()
-        self._hand_over(signal)
-        return unsynced
 
     def _put_off(self, appends: Sequence[Append], error: Exception) -> None:
         why = reason(error)

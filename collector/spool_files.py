@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
@@ -34,37 +34,80 @@ FRESH_S = 30.0
 FILE_NAME = re.compile(r"(?P<id>(?P<signal>traces|logs)-(?P<time_ns>\d{20})-[0-9a-f]{32})\.segment")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Segment:
-    """A file that will not change any more.
+    """A file of the spool as its readers know it: it grows until it ends, and does not change any more after that.
 
     Attributes:
+        path: of the file, which is there once there is something in it.
         segment_id: unique for ever; the token of its insert.
+        opened_s: when its first request was received, and before that, when it was begun, by a clock that only goes
+            forward, so that no jump of the other one makes it old.
+        ended_s: when it ended, by that clock; None while it grows.
         size: bytes of it that are on disk.
-        opened_s: when its first request was received, by a clock that only goes forward, so that no jump of the other
-            one makes it old.
-        written: what this process wrote, where all of that is in it and nothing else.
+        places: of the frames that this process wrote and that are on disk.
+        items: spans or log records in each of these.
+        is_known: whether there is nothing else in the file.
+        read_bytes: how far it was read while it grew.
+        is_awaited: whether its reader has all that is on disk, and waits for more.
     """
 
     path: Path
     segment_id: str
-    size: int
     opened_s: float
-    written: Contents | None = None
+    ended_s: float | None = None
+    size: int = 0
+    places: list[Place] = dataclasses.field(default_factory=list)
+    items: list[int] = dataclasses.field(default_factory=list)
+    is_known: bool = False
+    read_bytes: int = 0
+    is_awaited: bool = False
 
     def read(self) -> Contents:
-        """Its frames; each is checked, unless it was written a moment ago.
+        """What is in it, once it has ended; each frame is checked, unless it was written a moment ago.
 
         Raises:
             OSError: the disk fails.
         """
-        if self.written and time.monotonic() - self.opened_s < FRESH_S:
-            return self.written
+        if not self.size:  # there is no file
+            return Contents([], [], [])
+        if self.is_known and time.monotonic() - self.opened_s < FRESH_S:
+            return Contents(Frames(self.path, self.places), self.items, [])
         own = marker(self.segment_id)
         if contents := read_whole(self.path, self.size, own):
             return contents
         with self.path.open("rb") as file:
             return read_records(file.read(self.size), own)
+
+
+class GrowingFrames(Frames):
+    """Frames of a segment that grows, as they come until it ends. To go through them again is to begin at the first."""
+
+    def __init__(self, segment: Segment, wait_for_more: Callable[[Segment, int], bool]) -> None:
+        """Begin with what is there.
+
+        Args:
+            segment: which one.
+            wait_for_more: waits until it has more than so many frames, or ends; whether it has.
+        """
+        super().__init__(segment.path, segment.places)
+        self._segment = segment
+        self._wait_for_more = wait_for_more
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All of them, to the end of the segment.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        segment, gone = self._segment, 0
+        segment.read_bytes = 0
+        while self._wait_for_more(segment, gone):
+            there = segment.places[gone:]
+            for place, frame in zip(there, Frames(segment.path, there), strict=True):
+                yield frame
+                segment.read_bytes = place.offset + place.size
+            gone += len(there)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,43 +125,36 @@ class Append:
         return HEADER_BYTES + len(self.frame)
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class OpenFile:
-    """A segment that grows.
+    """A segment that grows, as the spool knows it.
 
     Attributes:
-        opened_s: when its first request was received, by a clock that only goes forward.
-        written_s: when its last one was.
+        segment: what is on disk of it.
+        descriptor: of its file; None as long as there is none.
+        written_s: when its last request was received.
         size: bytes that were written, on disk or not.
         items: spans or log records in them.
-        synced: bytes that are on disk for certain.
     """
 
-    path: Path
-    segment_id: str
-    descriptor: int
-    opened_s: float
-    written_s: float
+    segment: Segment
+    descriptor: int | None = None
+    written_s: float = 0.0
     size: int = 0
     items: int = 0
-    synced: int = 0
-    _unsynced: list[Append] = dataclasses.field(default_factory=list)
-    _places: list[Place] = dataclasses.field(default_factory=list)
-    _items: list[int] = dataclasses.field(default_factory=list)
-    _is_cut: bool = False
+    _unsynced: list[tuple[Append, Place]] = dataclasses.field(default_factory=list)
 
     @classmethod
-    def create(cls, directory: Path, signal: Signal) -> Self:
-        """A new one; its name is on disk once the directory is synced.
-
-        Raises:
-            OSError: the disk fails.
-        """
+    def begin(cls, directory: Path, signal: Signal) -> Self:
+        """A new one, of which nothing is on disk yet."""
         segment_id = new_segment_id(signal)
         path = directory / f"{segment_id}{SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        now_s = time.monotonic()
-        return cls(path, segment_id, descriptor, now_s, now_s)
+        return cls(Segment(path, segment_id, time.monotonic(), is_known=True))
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were written and that nobody read."""
+        return self.size - self.segment.read_bytes
 
     def write(self, append: Append) -> None:
         """Add a frame, which is safe after the next `sync`.
@@ -126,7 +162,11 @@ class OpenFile:
         Raises:
             OSError: the disk fails, perhaps in the middle of it.
         """
-        rest = [memoryview(piece) for piece in record(marker(self.segment_id), append.frame, append.items)]
+        if self.descriptor is None:
+            self.descriptor = os.open(self.segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self.segment.opened_s = time.monotonic()
+        own = marker(self.segment.segment_id)
+        rest = [memoryview(piece) for piece in record(own, append.frame, append.items)]
         while rest:
             written = os.writev(self.descriptor, rest)
             while rest and written >= len(rest[0]):
@@ -134,11 +174,9 @@ class OpenFile:
             if written:
                 rest[0] = rest[0][written:]
         self.written_s = time.monotonic()
-        self._places.append(Place(self.size + HEADER_BYTES, len(append.frame)))
-        self._items.append(append.items)
+        self._unsynced.append((append, Place(self.size + HEADER_BYTES, len(append.frame))))
         self.size += append.size
         self.items += append.items
-        self._unsynced.append(append)
 
     def sync(self) -> list[Append]:
         """Put on disk what was written; the appends that are there now.
@@ -146,50 +184,50 @@ class OpenFile:
         Raises:
             OSError: the disk fails: nothing is known of what was not synced before.
         """
+        if self.descriptor is None:
+            return []
+        if not self.segment.size:
+            sync_directory(self.segment.path.parent)
         os.fdatasync(self.descriptor)
-        self.synced = self.size
         done, self._unsynced = self._unsynced, []
-        return done
+        self.segment.items += [append.items for append, _ in done]
+        self.segment.places += [place for _, place in done]
+        self.segment.size = self.size
+        return [append for append, _ in done]
 
     def cut(self) -> list[Append]:
         """End it where it was last safe; the appends that are not in it."""
-        self._is_cut = True
+        self.segment.is_known = False
         try:
-            if self.synced:
+            if self.descriptor is not None and self.segment.size:
                 # After a failed fsync nothing is known of the pages, so that the file is not used any further.
-                os.ftruncate(self.descriptor, self.synced)
+                os.ftruncate(self.descriptor, self.segment.size)
                 os.fdatasync(self.descriptor)
             else:
-                self.path.unlink()
+                self.segment.path.unlink(missing_ok=True)
         except OSError as error:
             # Its size bounds what this process reads; a later one may find frames whose senders were put off.
             log.warning(
                 "the end of %s cannot be cut: %s",
-                self.path,
+                self.segment.path,
                 error.strerror,
-                extra=event("spool.uncut", file=self.path.name, reason=error.strerror),
+                extra=event("spool.uncut", file=self.segment.path.name, reason=error.strerror),
             )
         unsynced, self._unsynced = self._unsynced, []
-        return unsynced
+        return [append for append, _ in unsynced]
 
     def close(self) -> None:
         """Let the file go."""
         try:
-            os.close(self.descriptor)
+            if self.descriptor is not None:
+                os.close(self.descriptor)
         except OSError as error:  # its bytes were synced before
             log.warning(
                 "%s: %s",
-                self.path,
+                self.segment.path,
                 error.strerror,
-                extra=event("spool.unclosed", file=self.path.name, reason=error.strerror),
+                extra=event("spool.unclosed", file=self.segment.path.name, reason=error.strerror),
             )
-
-    def as_segment(self) -> Segment:
-        """What is safe of it."""
-        if self._is_cut:
-            return Segment(self.path, self.segment_id, self.synced, self.opened_s)
-        written = Contents(Frames(self.path, self._places, whole=True), self._items, [])
-        return Segment(self.path, self.segment_id, self.synced, self.opened_s, written)
 
 
 def left_segments(directory: Path) -> Iterator[tuple[Signal, Segment]]:
@@ -203,8 +241,9 @@ def left_segments(directory: Path) -> Iterator[tuple[Signal, Segment]]:
                 extra=event("spool.stray_file", file=path.name),
             )
             continue
-        age_s = max(0.0, time.time() - int(name["time_ns"]) / 1e9)
-        yield Signal(name["signal"]), Segment(path, name["id"], path.stat().st_size, time.monotonic() - age_s)
+        now_s = time.monotonic()
+        opened_s = now_s - max(0.0, time.time() - int(name["time_ns"]) / 1e9)
+        yield Signal(name["signal"]), Segment(path, name["id"], opened_s, ended_s=now_s, size=path.stat().st_size)
 
 
 def take_hold(directory: Path) -> IO[str]:

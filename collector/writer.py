@@ -1,6 +1,7 @@
 """From the spool into the store: every segment exactly once, however often it has to be tried."""
 
 import logging
+import os
 import threading
 import time
 from typing import Final
@@ -25,10 +26,8 @@ from thinkmeter.schema.store.failure import reason
 
 log = logging.getLogger(__name__)
 
-LANES: Final = {Signal.TRACES: 2, Signal.LOGS: 1}
-"""How many segments are inserted at a time: one core plans an insert, and writes its part. The second waits until it is
-worth it.
-"""
+LANES: Final = {Signal.TRACES: min(4, max(2, os.cpu_count() or 1)), Signal.LOGS: 1}
+"""How many segments are inserted at a time, each by one core; more than one only as far as that one is behind."""
 
 
 class Writer:
@@ -92,8 +91,8 @@ class Writer:
 
     def _look_at_merges(self, lane: Lane) -> None:
         if self._merges is not None:
-            waiting, underway = self._spool.waits(self._signal) > 0, self._spool.underway(self._signal) > 0
-            self._merges.look(waiting, underway, lambda: lane.connected()[0])
+            behind, underway = self._spool.is_behind(self._signal), self._spool.underway(self._signal) > 0
+            self._merges.look(behind, underway, lambda: lane.connected()[0])
 
     def _let_merges_go_on(self, lane: Lane) -> None:
         """At the end, where the store answers; the next writer begins with that in any case."""
@@ -112,12 +111,31 @@ class Writer:
     # --- one segment ----------------------------------------------------------------------------------
 
     def _write(self, lane: Lane, segment: Segment) -> None:
+        if segment.ended_s is None and self._insert_growing(lane, segment):
+            return
         contents = lane.until_done(segment.read)
         for number, stretch in enumerate(contents.damaged):
             self._keep_damaged(lane, stretch, f"{segment.segment_id}/damaged-{number}")
         if contents.frames:
             self._insert(lane, segment.segment_id, contents, 0, len(contents.frames))
             self._telemetry.segments_written.labels(self._signal).inc()
+
+    def _insert_growing(self, lane: Lane, segment: Segment) -> bool:
+        """Insert a segment as it grows; whether it is in. If not, something in it is refused, and it has ended."""
+
+        def insert(client: Client, insertion: Insertion) -> None:
+            self._look_at_merges(lane)
+            insertion.insert_growing(client, self._signal, self._spool.growing(segment), segment.segment_id)
+
+        try:
+            lane.insert(insert, lambda: segment.ended_s or 0.0)
+        except PermanentError:
+            self._spool.wait_for_end(segment)
+            return False
+        if segment.size:
+            self._telemetry.written.labels(self._signal).inc(sum(segment.items))
+            self._telemetry.segments_written.labels(self._signal).inc()
+        return True
 
     def _insert(
         self, lane: Lane, segment_id: str, contents: Contents, first: int, end: int, narrowing: bool = False
@@ -132,8 +150,7 @@ class Writer:
 
         def insert(client: Client, insertion: Insertion) -> None:
             self._look_at_merges(lane)  # at every try, so that they never wait for one that fails again and again
-            underway = self._spool.underway(self._signal)
-            insertion.insert_segment(client, self._signal, frames, token, inserts=underway)
+            insertion.insert_segment(client, self._signal, frames, token)
 
         try:
             lane.insert(insert)

@@ -2,8 +2,8 @@
 
 Numbers spans upwards from FIRST, sends them in batches from several threads, and writes each acknowledged batch to the
 journal: `first end attempts`. Now and then it sends again what was acknowledged, as if it had not heard, and now and
-then a batch has a span that the store cannot decode and Python can. Ends once standard input does and the batches
-underway are acknowledged.
+then a batch has a span that the store cannot decode and Python can, or is so large that its segment is inserted while
+it grows. Ends once standard input does and the batches underway are acknowledged.
 """
 
 import http.client
@@ -22,6 +22,8 @@ PAUSE_S = 0.03
 LARGEST_BATCH = 200
 DOUBTS = 0.1
 ODD = 0.02
+LARGE = 0.02
+LARGE_BYTES = 2_500_000
 RETRY_PAUSE_S = 0.05
 
 
@@ -45,7 +47,11 @@ def send(port: int, log: int, numbers: "itertools.count[int]", ended: threading.
     while not ended.is_set():
         start = next(numbers)
         end = start + random.randint(1, LARGEST_BATCH)
-        body = spans(range(start, end)).SerializeToString()
+        request = spans(range(start, end))
+        if random.random() < LARGE:
+            for span in request.resource_spans[0].scope_spans[0].spans:
+                span.status.message = "x" * (LARGE_BYTES // (end - start))
+        body = request.SerializeToString()
         if random.random() < ODD:
             body = spans(range(start, end - 1)).SerializeToString() + with_odd_field(end - 1)
         attempts = attempts_until_acknowledged(port, body)

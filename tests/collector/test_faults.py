@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 MANY = 200
 AWAY_S = 180.0
 DISKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "room": ("size=1m", {}),
+    "room": ("size=6m", {}),
     "inodes": ("size=64m,nr_inodes=8", {"segment_spans": 300}),
 }
 """Options of the spool's file system, and settings with which it is used up by what a few senders send."""

@@ -16,14 +16,7 @@ from tests.collector.inserting import emptied as emptied
 from tests.collector.inserting import installed as installed
 from tests.collector.inserting import module_client as module_client
 from tests.collector.otlp import RECEIVED, logs, record, span_of, traces
-from thinkmeter.collector.insertion import (
-    CORES,
-    PIECE_BYTES,
-    SMALL_SEGMENT_BYTES,
-    Insertion,
-    RequestBody,
-    threads,
-)
+from thinkmeter.collector.insertion import EMPTY, PIECE_BYTES, SMALL_SEGMENT_BYTES, Insertion, RequestBody
 from thinkmeter.collector.installation import install
 from thinkmeter.collector.otlp_files import read_requests
 from thinkmeter.collector.quarantine import Quarantine
@@ -41,7 +34,7 @@ from thinkmeter.schema.store.migrate import migrate
 def test_a_request_is_the_statement_and_the_bodies_however_often_it_is_sent(lengths: list[int]) -> None:
     frames = [frame(traces([span_of({"padding": "x" * length}, 1)]), "p", RECEIVED) for length in lengths]
     request = RequestBody("INSERT", frames)
-    whole = b"INSERT" + b"".join(map(delimited, frames))
+    whole = b"INSERT" + EMPTY + b"".join(map(delimited, frames))
     for _ in range(2):
         pieces = list(request)
         assert b"".join(pieces) == whole
@@ -106,13 +99,6 @@ def test_evaluations_in_segments_that_are_not_flat_come_once_whichever_way_a_ret
         installed.insert_segment(emptied, Signal.TRACES, frames, "deep")
         assert (counted(emptied), counted(emptied, "verdicts")) == (61, 1)
     assert emptied.query("SELECT request_id, verifier FROM verdicts").result_rows == [("r1", "orm")]
-
-
-@given(st.integers(1, 100))
-def test_inserts_at_a_time_share_the_cores(inserts: int) -> None:
-    assert threads(1) == CORES
-    assert threads(inserts) * inserts <= max(CORES, inserts)
-    assert threads(inserts) >= 1
 
 
 def test_what_was_in_quarantine_comes_back_as_whose_it_was(
@@ -292,10 +278,10 @@ def test_where_the_store_decodes_otherwise_python_inserts_and_says_so(
 
 def test_where_the_store_cannot_decode_python_inserts(database: StoreAddress) -> None:
     with connect(database) as client:
-        client.set_client_setting("max_query_size", 4000)  # a profile under which the views are too long
+        client.set_client_setting("max_ast_elements", 1000)  # a profile under which the insert is too long
         insertion = install(client, embedded=True)
         assert not insertion.native
-        assert "query size" in insertion.reason
+        assert "too big" in insertion.reason
         insertion.insert_segment(client, Signal.TRACES, [frame(big(), "default", RECEIVED)], "s")
         assert counted(client) == 60
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinkmeter.collector.record import (
+    FORMER_PREFIX_BYTES,
     HEADER_BYTES,
-    PREFIX,
-    file_of,
     marker,
     new_segment_id,
     read_records,
@@ -18,7 +17,7 @@ from thinkmeter.collector.record import (
     record,
     sizes,
 )
-from thinkmeter.collector.segment import Signal, delimited, frame
+from thinkmeter.collector.segment import Signal
 
 SEGMENT_ID = new_segment_id(Signal.TRACES)
 MARKER = marker(SEGMENT_ID)
@@ -43,7 +42,7 @@ def test_any_cut_of_a_file_yields_exactly_the_frames_before_it(
 
 
 @given(frames.filter(lambda records: len(records) > 1), st.data())
-def test_a_changed_byte_costs_one_frame_which_is_kept_apart_and_none_before_the_marker(
+def test_a_changed_byte_costs_one_frame_which_is_kept_apart(
     records: list[tuple[bytes, int]], data: st.DataObject
 ) -> None:
     whole = bytearray(written(records))
@@ -51,31 +50,17 @@ def test_a_changed_byte_costs_one_frame_which_is_kept_apart_and_none_before_the_
     place = data.draw(st.integers(0, len(whole) - last - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
     read = read_records(bytes(whole), MARKER)
-    starts = [sum(HEADER_BYTES + len(frame) for frame, _ in records[:count]) for count in range(len(records))]
-    costs = int(not any(start <= place < start + len(PREFIX) for start in starts))
-    assert len(read.frames) == len(records) - costs
+    assert len(read.frames) == len(records) - 1
     assert [frame for frame, _ in records if frame not in read.frames][1:] == []
-    assert len(read.damaged) == costs
+    assert len(read.damaged) == 1
 
 
-@given(frames)
-def test_files_of_versions_without_a_prefix_are_read(records: list[tuple[bytes, int]]) -> None:
-    older = b"".join(b"".join(record(MARKER, frame, items)).removeprefix(PREFIX) for frame, items in records)
-    read = read_records(older, MARKER)
+@given(frames, st.binary(min_size=FORMER_PREFIX_BYTES, max_size=FORMER_PREFIX_BYTES))
+def test_files_of_versions_with_a_prefix_are_read(records: list[tuple[bytes, int]], prefix: bytes) -> None:
+    former = b"".join(prefix + b"".join(record(MARKER, frame, items)) for frame, items in records)
+    read = read_records(former, MARKER)
     assert list(zip(read.frames, read.items, strict=True)) == records
     assert read.damaged == []
-
-
-def test_to_a_reader_of_delimited_messages_a_header_is_one_of_them() -> None:
-    made = [frame(b"", name, 1) for name in ("one", "two")]
-    data = b"".join(b"".join(record(MARKER, each, 1)) for each in made)
-    messages, position = [], 0
-    while position < len(data):
-        length = data[position]  # each is shorter than 128 bytes
-        messages.append(data[position + 1 : position + 1 + length])
-        position += 1 + length
-    assert [len(messages[0]), len(messages[2])] == [PREFIX[0]] * 2
-    assert [messages[1], messages[3]] == [bytes(delimited(each))[1:] for each in made]
 
 
 @given(frames.filter(bool))
@@ -102,11 +87,9 @@ def test_a_whole_file_yields_its_frames_and_any_stretch_of_them(
         [items for _, items in records],
         [len(frame) for frame in whole],
     )
-    assert file_of(read.frames) == path
     first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
     assert list(read.frames[first:end]) == whole[first:end]
     assert [read.frames[place] for place in range(first, end)] == whole[first:end]
-    assert file_of(read.frames[first:end]) == (path if end - first == len(whole) else None)
 
 
 @given(frames.filter(bool), st.data())
@@ -120,13 +103,12 @@ def test_a_file_with_a_changed_byte_is_not_whole(
     assert read_whole(path, len(changed), MARKER) is None
 
 
-def test_frames_of_a_file_that_goes_on_behind_them_are_not_all_that_it_holds(tmp_path: Path) -> None:
+def test_a_file_is_read_as_far_as_it_is_told_to_be(tmp_path: Path) -> None:
     path = tmp_path / "longer"
     path.write_bytes(written([(b"one", 1), (b"two", 1)]))
     read = read_whole(path, HEADER_BYTES + 3, MARKER)
     assert read is not None
     assert list(read.frames) == [b"one"]
-    assert file_of(read.frames) is None
 
 
 def test_a_file_that_becomes_shorter_under_its_reader_is_a_failure_of_the_disk(tmp_path: Path) -> None:

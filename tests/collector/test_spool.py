@@ -205,7 +205,7 @@ from pathlib import Path
 from thinkmeter.collector.refusal import Deferred
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import LARGE_BYTES, Spool
+from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.telemetry import Telemetry
 spool = Spool(Path(sys.argv[1]), CollectorSettings(min_free_disk_bytes=0), Telemetry())
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
@@ -270,7 +270,7 @@ import sys
 from pathlib import Path
 from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
-from thinkmeter.collector.spool import LARGE_BYTES, Spool
+from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.telemetry import Telemetry
 spool = Spool(Path(sys.argv[1]), CollectorSettings(min_free_disk_bytes=0, segment_spans=20), Telemetry())
 number = 0
