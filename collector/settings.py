@@ -46,7 +46,7 @@ class CollectorSettings(BaseModel):
         description="how long a store may take nothing until requests are put off; what waits is kept",
     )
     min_free_disk_bytes: int = Field(default=512 * MIB, ge=0, description="disk space that the spool leaves free")
-    segment_spans: int = Field(default=25_000, gt=0, description="spans or log records of one segment")
+    segment_spans: int = Field(default=50_000, gt=0, description="spans or log records of one segment")
     segment_bytes: int = Field(default=64 * MIB, gt=0, description="bytes of them")
     segment_age_s: float = Field(default=0.5, gt=0, description="how long a request waits to share an insert")
     ready_lag_s: float = Field(default=60.0, gt=0, description="age of what the store lacks that /readyz allows")
