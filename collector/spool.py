@@ -115,7 +115,7 @@ class Spool:
             pass
 
     def is_behind(self, signal: Signal) -> bool:
-        """Whether more comes than one reader reads: a segment waits, or several grow."""
+        """Whether more comes than is read."""
         with self._changed:
             return self._queues[signal].is_behind
 

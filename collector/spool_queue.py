@@ -16,10 +16,14 @@ ALONG_BYTES = 2 * 1024 * 1024
 """A segment that has grown to this is read as it grows; what is less takes the store longer to plan than to read."""
 BEHIND_BYTES = 12 * 1024 * 1024
 """Once so many bytes of those that grow were not read, whoever waits gets another one beside them."""
+PILE_BYTES = 2 * BEHIND_BYTES
+"""Once so many bytes of all segments were not read, whatever can wait had better."""
 AHEAD_S = 10.0
 """So long whoever took a segment ahead waits for the first that comes into it."""
 PAUSE_AGES, GAP_AGES = 0.5, 0.1
 """After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
+LASTING_BYTES, LASTING_AGES = 12 * 1024 * 1024, 2.0
+"""What has grown to this without a gap is a load that lasts: the fewer parts are made of it, the fewer are merged."""
 WORTH_BYTES = 3 * 1024 * 1024
 """So does what has grown to this, a burst or its rest: planning it takes no longer than reading it."""
 
@@ -68,8 +72,9 @@ class SignalQueue:
 
     @property
     def is_behind(self) -> bool:
-        """Whether more comes than one reader reads: a segment waits, or several grow."""
-        return bool(self._closed) or sum(file.size > 0 for file in self._growing) > 1
+        """Whether more comes than is read."""
+        unread = sum(file.unread for file in self._growing) + sum(segment.size for segment in self._closed)
+        return unread >= PILE_BYTES
 
     @property
     def is_empty(self) -> bool:
@@ -165,7 +170,7 @@ class SignalQueue:
         # As long as all are busy, or the store is away, it had better grow.
         if not (segment.is_awaited or (self.hungry and segment not in self._taken)):
             return math.inf
-        due_s = segment.opened_s + self._age_s
+        due_s = segment.opened_s + self._age_s * (LASTING_AGES if file.size >= LASTING_BYTES else 1.0)
         alone = not any(taken.size for taken in self._taken if taken is not segment)
         after_pause = alone and segment.opened_s - self._removed_s >= PAUSE_AGES * self._age_s
         if after_pause or file.size >= WORTH_BYTES:

@@ -1,4 +1,4 @@
-"""Merges wait while segments do, never for long, and never once a writer has started or all is in."""
+"""Merges wait while more comes than goes in, never for long, and never once a writer has started or all is in."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def are_merged(client: Client) -> bool:
     return int(str(client.command(PARTS))) == 1
 
 
-def test_they_wait_while_segments_do_and_go_on_when_all_is_in(client: Client) -> None:
+def test_they_wait_while_more_comes_than_goes_in_and_go_on_when_all_is_in(client: Client) -> None:
     merges = Merges()
     merges.look(True, True, lambda: client)
     insert_parts(client, 3)
@@ -48,16 +48,27 @@ def test_they_wait_while_segments_do_and_go_on_when_all_is_in(client: Client) ->
     assert are_merged(client)
 
 
-def test_they_wait_until_all_is_in_and_do_not_begin_to_before_a_segment_waits(client: Client) -> None:
+def test_they_wait_until_all_is_in_and_do_not_begin_to_before_more_comes_than_goes_in(client: Client) -> None:
     merges = Merges()
-    for waiting, underway, expected in (
+    for behind, underway, expected in (
         (False, True, False),
         (True, True, True),
         (False, True, True),
         (False, False, False),
         (False, True, False),
     ):
-        merges.look(waiting, underway, lambda: client)
+        merges.look(behind, underway, lambda: client)
+        assert merges.wait is expected
+    insert_parts(client, 2)
+    assert are_merged(client)
+
+
+def test_they_go_on_under_a_load_that_lasts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    merges = Merges()
+    merges.look(True, True, lambda: client)
+    for tail_s, expected in ((60.0, True), (0.0, False)):
+        monkeypatch.setattr(module, "TAIL_S", tail_s)
+        merges.look(False, True, lambda: client)
         assert merges.wait is expected
     insert_parts(client, 2)
     assert are_merged(client)

@@ -18,7 +18,15 @@ from thinkmeter.collector.segment import Signal
 from thinkmeter.collector.settings import CollectorSettings
 from thinkmeter.collector.spool import Spool
 from thinkmeter.collector.spool_files import SUFFIX, Segment
-from thinkmeter.collector.spool_queue import ALONG_BYTES, BEHIND_BYTES, GAP_AGES, WORTH_BYTES
+from thinkmeter.collector.spool_queue import (
+    ALONG_BYTES,
+    BEHIND_BYTES,
+    GAP_AGES,
+    LASTING_AGES,
+    LASTING_BYTES,
+    PILE_BYTES,
+    WORTH_BYTES,
+)
 from thinkmeter.collector.telemetry import Telemetry
 
 NEVER_S = 3600.0
@@ -75,14 +83,12 @@ def test_several_take_at_once_each_another_and_end_in_any_order(tmp_path: Path) 
         put(spool, b"%d" % number)
     first, second = taken(spool), taken(spool)
     assert (contents(first), contents(second)) == ([b"0"], [b"1"])
-    assert spool.is_behind(Signal.TRACES)
     assert spool.underway(Signal.TRACES) == 2
     spool.remove(Signal.TRACES, second)
     assert not second.path.exists()
     assert first.path.exists()
     assert spool.lag_s(Signal.TRACES) >= time.monotonic() - first.opened_s - 0.1
     third = taken(spool)
-    assert not spool.is_behind(Signal.TRACES)
     spool.remove(Signal.TRACES, third)
     assert not spool.wait_until_empty(0)
     spool.remove(Signal.TRACES, first)
@@ -183,7 +189,6 @@ def test_another_grows_beside_one_whose_reader_is_behind_and_waits_for_nobody(tm
         wait_for(lambda: reading.sizes == [ALONG_BYTES])
         put(spool, b"b")  # its reader keeps up, that of the first does not
         wait_for(lambda: reading.sizes == [ALONG_BYTES, 1])
-        assert spool.is_behind(Signal.TRACES)
         assert len(first.places) == 2
         whole = Reading(pool, spool, first)
         wait_for(lambda: len(whole.sizes) == 2)
@@ -193,6 +198,35 @@ def test_another_grows_beside_one_whose_reader_is_behind_and_waits_for_nobody(tm
         reading.done.result(WAIT_S)
         whole.done.result(WAIT_S)
     assert reading.sizes == [ALONG_BYTES, 1]
+
+
+@pytest.mark.parametrize(("size", "ages"), [(ALONG_BYTES, 1.0), (LASTING_BYTES, LASTING_AGES)], ids=["some", "lasting"])
+def test_a_load_that_lasts_is_fewer_and_larger_segments(tmp_path: Path, size: int, ages: float) -> None:
+    age_s = 1.0
+    spool = opened(tmp_path, age_s)
+    with ThreadPoolExecutor() as pool:
+        put(spool, b"a" * size)
+        segment = taken(spool)
+        reading = Reading(pool, spool, segment)
+        while not has_ended(segment):
+            put(spool, b"b")
+        reading.done.result(WAIT_S)
+    assert segment.ended_s is not None
+    assert ages * age_s <= segment.ended_s - segment.opened_s < (ages + 1.0) * age_s
+    spool.close()
+
+
+def test_it_is_behind_while_much_was_not_read_however_many_segments_that_is(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    for _ in range(2):
+        put(spool, b"a" * (PILE_BYTES // 2))
+    segment = taken(spool)
+    assert spool.is_behind(Signal.TRACES)
+    frames = iter(spool.growing(segment))
+    for behind in (True, False):  # what it hands out it counts as read once it is asked for the next
+        assert len(next(frames)) == PILE_BYTES // 2
+        assert spool.is_behind(Signal.TRACES) is behind
+    spool.close()
 
 
 def test_a_burst_that_nobody_else_waits_for_is_one_segment(tmp_path: Path) -> None:
