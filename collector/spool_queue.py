@@ -22,10 +22,10 @@ AHEAD_S = 10.0
 """So long whoever took a segment ahead waits for the first that comes into it."""
 PAUSE_AGES, GAP_AGES = 0.5, 0.1
 """After a pause of so many ages of a segment the first one waits for company only until nothing came for so many."""
-LASTING_BYTES, LASTING_AGES = 12 * 1024 * 1024, 2.0
-"""What has grown to this without a gap is a load that lasts: the fewer parts are made of it, the fewer are merged."""
 WORTH_BYTES = 3 * 1024 * 1024
 """So does what has grown to this, a burst or its rest: planning it takes no longer than reading it."""
+LASTING_BYTES, LASTING_AGES = 12 * 1024 * 1024, 2.0
+"""What has grown to this without a gap lasts, and grows for so many ages: the fewer parts, the less is to be merged."""
 
 
 class SignalQueue:
