@@ -172,7 +172,9 @@ class Insertion:
         settings = {
             **self._settings,
             **_schema(signal, by_text="format_schema_source" in self._settings),
-            "max_query_size": len(statement),  # otherwise the store waits for more of the body to look for its end
+            "max_query_size": len(
+                statement.encode()
+            ),  # otherwise the store waits for more of the body to look for its end
             "insert_deduplication_token": token,
         }
         with told("the store does not take a segment"):

@@ -48,7 +48,9 @@ class CollectorSettings(BaseModel):
     min_free_disk_bytes: int = Field(default=512 * MIB, ge=0, description="disk space that the spool leaves free")
     segment_spans: int = Field(default=50_000, gt=0, description="spans or log records of one segment")
     segment_bytes: int = Field(default=64 * MIB, gt=0, description="bytes of them")
-    segment_age_s: float = Field(default=0.5, gt=0, description="how long a request waits to share an insert")
+    segment_age_s: float = Field(
+        default=0.5, gt=0, description="how long a request waits to share an insert; twice as long where much comes"
+    )
     ready_lag_s: float = Field(default=60.0, gt=0, description="age of what the store lacks that /readyz allows")
     drain_s: float = Field(default=10.0, ge=0, description="how long a stop waits for the store")
 

@@ -80,7 +80,7 @@ class Segment:
             return read_records(file.read(self.size), own)
 
 
-class GrowingFrames(Frames):
+class GrowingFrames:
     """Frames of a segment that grows, as they come until it ends. To go through them again is to begin at the first."""
 
     def __init__(self, segment: Segment, wait_for_more: Callable[[Segment, int], bool]) -> None:
@@ -90,7 +90,6 @@ class GrowingFrames(Frames):
             segment: which one.
             wait_for_more: waits until it has more than so many frames, or ends; whether it has.
         """
-        super().__init__(segment.path, segment.places)
         self._segment = segment
         self._wait_for_more = wait_for_more
 

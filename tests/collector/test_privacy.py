@@ -36,6 +36,7 @@ KEEPS_ALL = Privacy(content=True, thinking=True)
 MIXED = Privacy(
     projects={"open": Kept(content=True, thinking=True), "half": Kept(content=True)}, redact=("tiger|lion",)
 )
+FOREIGN = MIXED.model_copy(update={"redact": ("tiger|lion", "Löwe|" + "虎" * 100)})
 TOLD = (
     *((name, SECRET) for name in NAMES),
     ("gen_ai.output.messages", THOUGHT),
@@ -176,7 +177,11 @@ def store_client(store: EmbeddedStore) -> Iterator[Client]:
         yield connected
 
 
-@pytest.mark.parametrize("privacy", [NOTHING_KEPT, KEEPS_CONTENT, MIXED], ids=["nothing", "content", "by project"])
+@pytest.mark.parametrize(
+    "privacy",
+    [NOTHING_KEPT, KEEPS_CONTENT, MIXED, FOREIGN],
+    ids=["nothing", "content", "by project", "letters of several bytes"],
+)
 def test_both_decoders_keep_the_same(store_client: Client, privacy: Privacy) -> None:
     insertion: Insertion = install(store_client, embedded=True, privacy=privacy)
     assert insertion.native, insertion.reason

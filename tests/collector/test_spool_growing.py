@@ -50,14 +50,14 @@ def test_a_large_segment_is_taken_however_young_it_is_and_read_as_it_grows(tmp_p
         put(spool, b"a" * ALONG_BYTES)
         segment = taken(spool)
         reading = Reading(pool, spool, segment)
-        for size in (10, 20):
-            put(spool, b"b" * size)
-            wait_for(lambda size=size: reading.sizes[-1:] == [size])  # type: ignore[misc]  # bound at once
+        put(spool, b"b" * 10)
+        wait_for(lambda: reading.sizes == [ALONG_BYTES, 10])
+        put(spool, b"b" * 20)
+        wait_for(lambda: reading.sizes == [ALONG_BYTES, 10, 20])
         assert not has_ended(segment)
         spool.close()
         reading.done.result(WAIT_S)
     assert has_ended(segment)
-    assert reading.sizes == [ALONG_BYTES, 10, 20]
     assert contents(segment) == [b"a" * ALONG_BYTES, b"b" * 10, b"b" * 20]
     assert list(spool.growing(segment)) == contents(segment)  # again, from the first
 
